@@ -1,0 +1,1 @@
+"""The ``tickloom`` command, one file per verb."""

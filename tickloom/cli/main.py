@@ -1,0 +1,86 @@
+"""The ``tickloom`` command: gathers the verbs and turns failures into sentences."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from tickloom import __version__
+from tickloom.errors import TickloomError
+
+VERBS: dict[str, str] = {
+    "up": "Start the embedded Kafka and Cassandra.",
+    "down": "Stop the embedded Kafka and Cassandra; nothing is lost.",
+    "status": "Say what of the embedded stack runs, where, and with how much memory.",
+    "doctor": "Check Java, jars, ports, disk and memory, and say what to do.",
+    "ingest": "Put prices into Kafka: replay a file, make synthetic ones, or ask Yahoo.",
+    "run": "Run a StreamJob manifest on this machine.",
+    "show": "Print prices, bars, anomalies or dead letters as a table.",
+    "load": "Write a CSV of bars straight into the store, with its indicators.",
+    "indicators": "Compute every indicator for a CSV of bars.",
+    "demo": "Show the main job from prices to table on this machine.",
+    "bench": "Measure Tickloom beside its peers.",
+    "docs": "Write the pages that are generated from the code.",
+}
+
+
+class LazyGroup(TyperGroup):
+    """Imports a verb's module only when that verb is called, so that ``tickloom --help`` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order of the way of the data."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+        """Import the verb's module and return its command, or None for an unknown verb."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"tickloom.cli.{cmd_name}")
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        command.short_help = VERBS[cmd_name]
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: Any) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+group = typer.Typer(
+    name="tickloom",
+    cls=LazyGroup,
+    help="Real-time market analytics: Kafka to Spark to Cassandra, on one laptop or on Kubernetes.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+
+@group.callback()
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True)) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def app() -> None:
+    """Run the command line: 0 on success, 1 with a sentence on a failure, 2 on wrong usage."""
+    from tickloom.logs import configure
+
+    configure()
+    try:
+        group()
+    except TickloomError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    app()

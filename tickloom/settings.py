@@ -1,0 +1,46 @@
+"""Settings read from ``TICKLOOM_*`` variables, each documented in ``docs/settings.md``."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What the environment says; every field has a default that works on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="TICKLOOM_", frozen=True)
+
+    home: Path = Field(Path(".tickloom"), description="Folder of the embedded stack: jars, data, logs, ports.")
+    data: Path | None = Field(None, description="Folder of real market data that `make demo` and the tests read.")
+    java_home: Path | None = Field(
+        None, description="Java 17 to use; without it JAVA_HOME, then the usual folders, then PATH are searched."
+    )
+    ivy_settings: Path | None = Field(
+        None, description="Ivy settings file that names a mirror to fetch jars from, instead of Ivy's default."
+    )
+    kafka: str | None = Field(
+        None, description="Kafka bootstrap servers; without it the embedded broker's address in `home`."
+    )
+    cassandra: str | None = Field(
+        None, description="Cassandra contact points, `host[:port],…`; without it the embedded node's address in `home`."
+    )
+    keyspace: str = Field("tickloom", description="Cassandra keyspace.", pattern=r"^[a-z][a-z0-9_]{0,47}$")
+    replication: int = Field(1, ge=1, le=5, description="Replication of topics and keyspace: 1 on one machine, 3 in production.")
+    topic_prefix: str = Field("", description="Put before every topic's name, for example `morocco-`.")
+    instruments: Path | None = Field(
+        None, description="CSV of further instruments: ticker,name,exchange,currency,sector,isin."
+    )
+    holidays: Path | None = Field(
+        None, description="CSV of announced holidays that correct the Casablanca calendar: date,name,open|closed|half."
+    )
+    cache: Path = Field(Path.home() / ".cache" / "tickloom", description="Folder of downloaded prices and compiled kernels.")
+    log_format: str = Field("console", pattern="^(console|json)$", description="`console` for people, `json` for pods.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe log line printed.")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings of this process, read once."""
+    return Settings()
