@@ -1,0 +1,196 @@
+"""The Spark application of one StreamJob: Kafka to state machine to sinks."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.state import GroupStateTimeout
+
+from tickloom.errors import TickloomError
+from tickloom.stream import control, faults, operator, parse
+from tickloom.stream.job import StreamJob, milliseconds
+from tickloom.stream.ownership import partitions_to_read
+from tickloom.stream.sink import STATS_SCHEMA, SinkSettings, TaskStats, task
+
+OBSERVED = "records"
+"""Name under which the numbers of read and of filtered records are observed."""
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Where a job runs: what the manifest leaves to the installation.
+
+    Parameters
+    ----------
+    kafka, cassandra
+        Addresses.
+    keyspace
+        Cassandra keyspace.
+    topics
+        Names of the topics by role.
+    folder
+        The job's folder: checkpoint, lake, control files.
+    known
+        Every ticker of every instrument list.
+    jars
+        Jars of Spark's Kafka source.
+    """
+
+    kafka: str
+    cassandra: str
+    keyspace: str
+    topics: dict[str, str]
+    folder: Path
+    known: frozenset[str]
+    jars: tuple[Path, ...] = ()
+
+
+def session(job: StreamJob, wiring: Wiring) -> SparkSession:
+    """Start Spark for a job in local mode."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    runtime = job.spec.runtime
+    scratch = wiring.folder / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    options = {
+        "spark.master": f"local[{runtime.cores}]",
+        "spark.app.name": f"tickloom-{job.metadata.name}",
+        "spark.driver.memory": runtime.driver_memory,
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.jars": ",".join(str(jar) for jar in wiring.jars),
+        "spark.local.dir": str(scratch),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(runtime.state_partitions),
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
+        "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled": "true",
+        "spark.sql.streaming.stateStore.providerClass": (
+            "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+        ),
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        "spark.sql.streaming.minBatchesToRetain": "10",
+        "spark.sql.streaming.noDataMicroBatches.enabled": "false",
+        "spark.sql.streaming.metricsEnabled": "false",
+        "spark.python.worker.reuse": "true",
+        "spark.log.level": "WARN",
+    }
+    builder = SparkSession.builder
+    for key, value in options.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def partition_count(kafka: str, topic: str, timeout_s: float = 10.0) -> int:
+    """Return the number of partitions of a topic.
+
+    Raises
+    ------
+    TickloomError
+        The broker does not answer, or there is no such topic.
+    """
+    try:
+        found = AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        raise TickloomError(f"Kafka at {kafka} does not answer: {error.args[0].str()}; is it up? (`tickloom status`)") from None
+    if topic not in found:
+        raise TickloomError(f"topic {topic!r} does not exist at {kafka}; `tickloom run` creates the installation's own topics only")
+    return len(found[topic].partitions)
+
+
+def records(spark: SparkSession, job: StreamJob, wiring: Wiring) -> DataFrame:
+    """Return the stream of the partitions that the job must read."""
+    source = job.spec.source
+    count = partition_count(wiring.kafka, wiring.topics["prices"])
+    chosen = partitions_to_read(job.spec.tickers, count, keyed=source.keyed, dead_letters=job.spec.dead_letters)
+    options = {
+        "kafka.bootstrap.servers": wiring.kafka,
+        "assign": json.dumps({wiring.topics["prices"]: chosen}),
+        "startingOffsets": source.starting_offsets,
+        "maxOffsetsPerTrigger": str(source.max_offsets_per_trigger),
+        "failOnDataLoss": str(source.fail_on_data_loss).lower(),
+        "kafka.max.partition.fetch.bytes": "4194304",
+        "kafka.client.id": f"tickloom-{job.metadata.name}",
+    }
+    return spark.readStream.format("kafka").options(**options).load()
+
+
+def effects(records: DataFrame, events: DataFrame, job: StreamJob, known: Collection[str]) -> DataFrame:
+    """Return the stream of effects: one row per ticker and micro-batch."""
+    spec = job.spec
+    marked = records.withColumn("_mine", parse.mine(spec, known))
+    counted = marked.observe(
+        OBSERVED, F.count(F.lit(1)).alias("rows_in"), F.count(F.when(~F.col("_mine"), 1)).alias("filtered")
+    )
+    typed = parse.typed(counted.where("_mine").drop("_mine"), spec)
+    joined = typed.unionByName(control.rows(events, spec.tickers, typed.schema))
+    return joined.groupBy("group").applyInPandasWithState(
+        operator.updater(spec.model_dump_json(by_alias=True)),
+        operator.OUTPUT_SCHEMA,
+        operator.STATE_SCHEMA,
+        "update",
+        GroupStateTimeout.NoTimeout,
+    )
+
+
+def sink_settings(job: StreamJob, wiring: Wiring) -> SinkSettings:
+    """Return what the tasks must know to write."""
+    sinks, processors = job.spec.sinks, job.spec.processors
+    lake = Path(sinks.lake.path) if sinks.lake.path else wiring.folder / "lake"
+    return SinkSettings(
+        job=job.metadata.name,
+        market=job.spec.market,
+        indicators=tuple(processors.bars.indicators),
+        threshold=processors.prices.threshold,
+        kafka=wiring.kafka,
+        cassandra=wiring.cassandra,
+        keyspace=wiring.keyspace,
+        patience_s=milliseconds(sinks.cassandra.patience) / 1000,
+        topics=wiring.topics,
+        write_bars=sinks.topics.bars,
+        write_anomalies=sinks.topics.anomalies,
+        lake=str(lake) if sinks.lake.enabled else None,
+        fault=faults.armed(),
+        driver=os.getpid(),
+    )
+
+
+def start(
+    spark: SparkSession, job: StreamJob, wiring: Wiring, done: Callable[[int, TaskStats], None]
+) -> StreamingQuery:
+    """Start the query; ``done(batch, counts)`` is called when every sink holds the batch, before it is committed."""
+    settings = sink_settings(job, wiring)
+    text = settings.to_json()
+
+    def write(frame: DataFrame, batch_id: int) -> None:
+        rows = frame.mapInArrow(task(text, batch_id), STATS_SCHEMA).collect()
+        counts = TaskStats()
+        for row in rows:
+            counts.add(TaskStats.from_json(row["stats"]))
+        done(batch_id, counts)
+        faults.reach("commit.before", batch_id, settings.fault, settings.driver)
+
+    events = control.stream(spark, wiring.folder / "control")
+    writer = (
+        effects(records(spark, job, wiring), events, job, wiring.known)
+        .writeStream.queryName(job.metadata.name)
+        .outputMode("update")
+        .option("checkpointLocation", job.spec.checkpoint.path or str(wiring.folder / "checkpoint"))
+        .foreachBatch(write)
+    )
+    if job.spec.trigger.interval:
+        writer = writer.trigger(processingTime=f"{milliseconds(job.spec.trigger.interval)} milliseconds")
+    return writer.start()
+

@@ -1,0 +1,59 @@
+"""Events that come from outside the topic: a session has closed, a bounded replay has ended.
+
+They are files in the job's folder, which Spark's file source reads once each and remembers in the checkpoint, so that a restart sees
+them in the same micro-batch again.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from tickloom.stream.operator import CLOSE, FLUSH
+
+_SCHEMA = "control int, time_us bigint"
+
+
+def stream(spark: SparkSession, folder: Path) -> DataFrame:
+    """Return the stream of events in ``folder``, which is made when it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return spark.readStream.schema(_SCHEMA).option("maxFilesPerTrigger", 100).json(str(folder))
+
+
+def rows(events: DataFrame, tickers: Sequence[str], schema: StructType) -> DataFrame:
+    """Return each event once for every ticker, in the columns of the typed records."""
+    given = {
+        "group": F.explode(F.array(*(F.lit(ticker) for ticker in tickers))),
+        "time_us": F.col("time_us"),
+        "control": F.col("control"),
+        "source": F.lit(""),
+    }
+    defaults = {"string": F.lit(None).cast("string"), "binary": F.lit(None).cast("binary")}
+    columns = []
+    for item in schema.fields:
+        kind = item.dataType.simpleString()
+        column = given.get(item.name, defaults.get(kind, F.lit(0).cast(kind)))
+        columns.append(column.cast(kind).alias(item.name) if item.name != "group" else column.alias("group"))
+    return events.select(*columns)
+
+
+def flush(folder: Path, number: int) -> None:
+    """Say that a bounded replay has ended: every unfinished bar becomes final."""
+    _put(folder / f"flush-{number:06d}.json", {"control": FLUSH, "time_us": 0})
+
+
+def close(folder: Path, close_us: int) -> None:
+    """Say that the session that ends at ``close_us`` (UTC microseconds) is over; saying it twice is harmless."""
+    _put(folder / f"close-{close_us}.json", {"control": CLOSE, "time_us": close_us})
+
+
+def _put(path: Path, event: dict[str, int]) -> None:
+    if path.exists():
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(json.dumps(event) + "\n")
+    part.rename(path)

@@ -1,0 +1,196 @@
+"""What a running job says of itself: totals, lag and rate, as one object, as metrics, over HTTP."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from tickloom.stream.sink import TaskStats
+
+
+@dataclass
+class Totals:
+    """Counts over the micro-batches that this run has committed."""
+
+    rows_in: int = 0
+    filtered: int = 0
+    stats: TaskStats = field(default_factory=TaskStats)
+    started: float = field(default_factory=time.monotonic)
+    busy_s: float = 0.0
+
+    def summary(self) -> dict[str, Any]:
+        """Return the object that ``tickloom run --json`` ends with."""
+        rate = self.rows_in / self.busy_s if self.busy_s else 0.0
+        return {
+            "rows_in": self.rows_in,
+            "rows_out": self.stats.ticks,
+            "dead_letters": sum(self.stats.dead.values()),
+            "duplicates": self.stats.duplicates,
+            "filtered": self.filtered,
+            "late": self.stats.late,
+            "anomalies": self.stats.anomalies,
+            "bars": self.stats.final_bars,
+            "dead_letter_reasons": dict(sorted(self.stats.dead.items())),
+            "rows_per_second": round(rate, 1),
+            "latency_p50_ms": _rounded(self.stats.latency.quantile(0.5)),
+            "latency_p95_ms": _rounded(self.stats.latency.quantile(0.95)),
+        }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+class Progress:
+    """Gathers what Spark and the sinks report of each micro-batch.
+
+    The sinks' counts wait until Spark reports the micro-batch as committed, so that one which fails and is done again counts once.
+    """
+
+    def __init__(self, job: str) -> None:
+        self.totals = Totals()
+        self.last: dict[str, Any] = {"job": job, "batch": None, "state": "starting"}
+        self._waiting: dict[int, TaskStats] = {}
+        self._lock = threading.Lock()
+        self.registry = CollectorRegistry()
+        labels = ["job"]
+        self._job = job
+
+        def counter(name: str, text: str) -> Any:
+            return Counter(f"tickloom_stream_{name}", text, labels, registry=self.registry).labels(job)
+
+        def gauge(name: str, text: str) -> Any:
+            return Gauge(f"tickloom_stream_{name}", text, labels, registry=self.registry).labels(job)
+
+        self._counters = {
+            "rows_in": counter("rows_in", "Records read."),
+            "rows_out": counter("rows_out", "Ticks accepted and written."),
+            "duplicates": counter("duplicates", "Repeated records left out."),
+            "filtered": counter("filtered", "Records of other jobs left out."),
+            "late": counter("late_rows", "Accepted ticks that came out of order."),
+            "anomalies": counter("anomalies", "Ticks flagged."),
+            "bars": counter("bars", "Bars made final."),
+        }
+        self._dead = Counter("tickloom_stream_dead_letters", "Refused records.", ["job", "reason"], registry=self.registry)
+        self._gauges = {
+            "batch": gauge("batch", "Number of the last committed micro-batch."),
+            "lag": gauge("lag_rows", "Records in the topic that are not yet processed."),
+            "rows_per_second": gauge("rows_per_second", "Records of the last micro-batch per second of its processing."),
+            "state_rows": gauge("state_rows", "Tickers and groups in the state store."),
+            "batch_seconds": gauge("batch_seconds", "Duration of the last micro-batch."),
+        }
+        self._restarts = counter("restarts", "Times that the query was started again after a failure.")
+
+    def written(self, batch: int, stats: TaskStats) -> None:
+        """Keep a micro-batch's counts until it is committed."""
+        with self._lock:
+            self._waiting[batch] = stats
+
+    def in_flight(self) -> bool:
+        """Return whether a micro-batch is written and not yet reported as committed."""
+        with self._lock:
+            return bool(self._waiting)
+
+    def committed(self, report: dict[str, Any]) -> None:
+        """Take Spark's progress report (``StreamingQueryProgress`` as a dictionary) of a committed micro-batch."""
+        batch = int(report["batchId"])
+        observed = (report.get("observedMetrics") or {}).get("records") or {}
+        with self._lock:
+            stats = self._waiting.pop(batch, None)
+            if stats is None:
+                return
+            rows = int(observed.get("rows_in") or 0)
+            filtered = int(observed.get("filtered") or 0)
+            seconds = float(report.get("batchDuration") or 0) / 1000
+            self.totals.rows_in += rows
+            self.totals.filtered += filtered
+            self.totals.busy_s += seconds
+            self.totals.stats.add(stats)
+            self._export(rows, filtered, stats)
+            self._remember(report, rows, seconds)
+
+    def restarted(self) -> None:
+        """Count a start of the query after a failure."""
+        self._restarts.inc()
+
+    def state(self, name: str) -> None:
+        """Say what the job does: ``starting``, ``running``, ``waiting``, ``stopping``, ``stopped``, ``failed``."""
+        with self._lock:
+            self.last["state"] = name
+
+    def _export(self, rows: int, filtered: int, stats: TaskStats) -> None:
+        for name, value in (
+            ("rows_in", rows),
+            ("rows_out", stats.ticks),
+            ("duplicates", stats.duplicates),
+            ("filtered", filtered),
+            ("late", stats.late),
+            ("anomalies", stats.anomalies),
+            ("bars", stats.final_bars),
+        ):
+            self._counters[name].inc(value)
+        for reason, count in stats.dead.items():
+            self._dead.labels(self._job, reason).inc(count)
+
+    def _remember(self, report: dict[str, Any], rows: int, seconds: float) -> None:
+        kafka = next((s for s in report["sources"] if "Kafka" in s["description"]), {})
+        end, latest = _offsets(kafka.get("endOffset")), _offsets(kafka.get("latestOffset"))
+        lag = sum(max(0, offset - end.get(partition, 0)) for partition, offset in latest.items())
+        state_rows = sum(int(item.get("numRowsTotal", 0)) for item in report.get("stateOperators", []))
+        rate = rows / seconds if seconds else 0.0
+        self.last.update(
+            batch=int(report["batchId"]),
+            offsets={f"{topic}-{partition}": offset for (topic, partition), offset in end.items()},
+            lag=lag,
+            rows=rows,
+            rows_per_second=round(rate, 1),
+            batch_seconds=seconds,
+            state_rows=state_rows,
+            durations_ms=report.get("durationMs"),
+            committed_at=report.get("timestamp"),
+            totals=self.totals.summary(),
+        )
+        for name in ("batch", "lag", "rows_per_second", "state_rows", "batch_seconds"):
+            self._gauges[name].set(self.last[name])
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what ``/progress`` answers."""
+        with self._lock:
+            return dict(self.last)
+
+
+def _offsets(value: Any) -> dict[tuple[str, str], int]:
+    if isinstance(value, str):
+        value = json.loads(value)
+    return {(topic, part): int(at) for topic, parts in (value or {}).items() for part, at in parts.items()}
+
+
+def serve(progress: Progress, host: str, port: int) -> tuple[ThreadingHTTPServer, str]:
+    """Serve ``/progress`` (JSON), ``/metrics`` (Prometheus) and ``/healthz`` in a thread; port 0 picks a free one."""
+    routes: dict[str, Callable[[], tuple[str, bytes]]] = {
+        "/progress": lambda: ("application/json", json.dumps(progress.snapshot()).encode()),
+        "/metrics": lambda: ("text/plain; version=0.0.4", generate_latest(progress.registry)),
+        "/healthz": lambda: ("text/plain", b"ok\n"),
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            route = routes.get(self.path.split("?")[0])
+            kind, body = route() if route else ("text/plain", b"known: /progress /metrics /healthz\n")
+            self.send_response(200 if route else 404)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer((host, port), Handler)
+    threading.Thread(target=server.serve_forever, name="progress", daemon=True).start()
+    return server, f"http://{host}:{server.server_address[1]}"

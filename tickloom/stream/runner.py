@@ -1,0 +1,250 @@
+"""Runs a job until it ends, is told to stop, or has failed too often in a row."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.listener import (
+    QueryProgressEvent,
+    QueryStartedEvent,
+    QueryTerminatedEvent,
+    StreamingQueryListener,
+)
+
+from tickloom.errors import TickloomError
+from tickloom.market.sessions import session_table
+from tickloom.stream import app, control, faults
+from tickloom.stream.job import StreamJob, milliseconds
+from tickloom.stream.progress import Progress
+from tickloom.stream.sink import TaskStats
+
+STOP_WITHIN_S = 25.0
+LONGEST_PAUSE_S = 30.0
+MOST_FAILURES = 12
+_POLL_S = 0.1
+_CLOCK_S = 15.0
+
+log = structlog.get_logger()
+
+
+class Stopping(Exception):
+    """Raised where a micro-batch would begin after the job was told to stop."""
+
+
+class _Listener(StreamingQueryListener):
+    def __init__(self, committed: Callable[[dict[str, Any]], None]) -> None:
+        self._committed = committed
+
+    def onQueryStarted(self, event: QueryStartedEvent) -> None:
+        return
+
+    def onQueryProgress(self, event: QueryProgressEvent) -> None:
+        import json
+
+        self._committed(json.loads(event.progress.json))
+
+    def onQueryIdle(self, event: Any) -> None:
+        return
+
+    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:
+        return
+
+
+@dataclass
+class Runner:
+    """One job on one machine.
+
+    Parameters
+    ----------
+    job, wiring
+        What to run, and where.
+    bounded
+        Stop when everything that the topic held has been processed, after making every bar final.
+    progress
+        Gathers what is reported.
+    on_batch
+        Called with the snapshot after every committed micro-batch.
+    """
+
+    job: StreamJob
+    wiring: app.Wiring
+    bounded: bool
+    progress: Progress
+    on_batch: Callable[[dict[str, Any]], None] = lambda _: None
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _failures: int = 0
+    _closes: set[int] = field(default_factory=set)
+    _next_clock: float = 0.0
+
+    def stop(self) -> None:
+        """Ask the job to finish its micro-batch and stop; safe from signal handlers."""
+        self._stop.set()
+
+    def run(self) -> dict[str, Any]:
+        """Run to the end and return the totals.
+
+        Raises
+        ------
+        TickloomError
+            The query failed ``MOST_FAILURES`` times without committing a micro-batch in between, or cannot go on at all.
+        """
+        spark = app.session(self.job, self.wiring)
+        spark.streams.addListener(_Listener(self._committed))
+        try:
+            while not self._stop.is_set():
+                try:
+                    query = app.start(spark, self.job, self.wiring, self._written)
+                    self.progress.state("running")
+                    if self._watch(query):
+                        break
+                    failure = query.exception()
+                    message = _cause(failure) if failure else "the query ended"
+                except TickloomError as error:
+                    message = str(error)
+                if not self._stop.is_set():
+                    self._pause(message)
+            self._settle()
+            self.progress.state("stopped")
+            return self.progress.totals.summary()
+        except BaseException:
+            self.progress.state("failed")
+            raise
+        finally:
+            with _patience():
+                spark.stop()
+
+    def _watch(self, query: StreamingQuery) -> bool:
+        """Wait for the query; return whether the job is over (and not merely this attempt)."""
+        drained = self._drain(query) if self.bounded else None
+        while query.isActive:
+            if self._stop.wait(_POLL_S):
+                self._stop_gently(query)
+                return True
+            if drained is not None and drained.is_set():
+                query.stop()
+                return True
+            if drained is None:
+                self._tell_closes()
+        if self._stop.is_set():
+            return True
+        return drained is not None and drained.is_set()
+
+    def _drain(self, query: StreamingQuery) -> threading.Event:
+        """Process what the topic holds, then make every bar final; set the returned event when that is done."""
+        done = threading.Event()
+
+        def work() -> None:
+            try:
+                query.processAllAvailable()
+                folder = self.wiring.folder / "control"
+                control.flush(folder, len(list(folder.glob("flush-*.json"))) + 1)
+                query.processAllAvailable()
+            except Exception as error:
+                log.debug("drain ended", error=str(error))
+                return
+            if query.isActive:
+                done.set()
+
+        threading.Thread(target=work, name="drain", daemon=True).start()
+        return done
+
+    def _stop_gently(self, query: StreamingQuery) -> None:
+        self.progress.state("stopping")
+        log.info("stopping after this micro-batch", job=self.job.metadata.name)
+        until = time.monotonic() + STOP_WITHIN_S
+        while query.isActive and time.monotonic() < until:
+            if not query.status["isTriggerActive"] or not self.progress.in_flight():
+                break
+            time.sleep(_POLL_S)
+        query.stop()
+
+    def _written(self, batch: int, stats: TaskStats) -> None:
+        self.progress.written(batch, stats)
+
+    def _committed(self, report: dict[str, Any]) -> None:
+        self.progress.committed(report)
+        self._failures = 0
+        faults.reach("commit.after", int(report["batchId"]), faults.armed(), _own_pid())
+        self.on_batch(self.progress.snapshot())
+
+    def _pause(self, message: str) -> None:
+        self._failures += 1
+        self.progress.restarted()
+        if self._failures >= MOST_FAILURES:
+            raise TickloomError(
+                f"StreamJob {self.job.metadata.name} failed {self._failures} times in a row; the last time: {message}"
+            )
+        pause = min(LONGEST_PAUSE_S, 0.5 * 2**self._failures)
+        self.progress.state("waiting")
+        log.warning(
+            "query failed, starts again from its checkpoint",
+            job=self.job.metadata.name,
+            failure=message,
+            attempt=self._failures,
+            pause_s=pause,
+        )
+        self._stop.wait(pause)
+
+    def _settle(self) -> None:
+        """Give Spark's listener a moment to report the last micro-batch."""
+        until = time.monotonic() + 10
+        while self.progress.in_flight() and time.monotonic() < until:
+            time.sleep(0.05)
+
+    def _tell_closes(self) -> None:
+        """Write an event for each session that has closed, one watermark ago, in the last five days."""
+        if time.monotonic() < self._next_clock:
+            return
+        self._next_clock = time.monotonic() + _CLOCK_S
+        today = datetime.now(UTC).date()
+        delay_us = milliseconds(self.job.spec.processors.prices.watermark) * 1000
+        table = session_table(self.job.spec.market, today - timedelta(days=5), today)
+        now_us = time.time_ns() // 1000
+        first_us = now_us - 5 * 86_400_000_000
+        for close in table.close_us[(table.close_us > first_us) & (table.close_us + delay_us <= now_us)]:
+            if int(close) not in self._closes:
+                self._closes.add(int(close))
+                control.close(self.wiring.folder / "control", int(close))
+
+
+def _own_pid() -> int:
+    import os
+
+    return os.getpid()
+
+
+def _cause(failure: Any) -> str:
+    """Return the most telling line of a query's failure."""
+    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
+    telling = [line for line in lines if "Error" in line or "Exception" in line]
+    return (telling or lines or ["unknown"])[-1][:500]
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Let the end of Spark not be torn by a second signal."""
+    previous = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
+    try:
+        if previous is not None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        yield
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGINT, previous)
+
+
+def handle_signals(runner: Runner) -> None:
+    """Make SIGTERM and SIGINT stop the job gently."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: runner.stop())
+
+
+__all__ = ["Runner", "SparkSession", "handle_signals"]

@@ -1,0 +1,163 @@
+"""What the stream remembers of one ticker, as one versioned binary blob."""
+
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tickloom.errors import TickloomError
+from tickloom.stream.rows import BAR, Array, empty
+
+VERSION = 1
+_HEAD = struct.Struct("<4sHH")
+_FIELD = struct.Struct("<BI")
+_MAGIC = b"TLST"
+NEVER = -(2**63)
+
+Fields = dict[str, bytes]
+MIGRATIONS: dict[int, Callable[[Fields], Fields]] = {}
+"""From a version to the step that makes the next version's fields of its fields."""
+
+
+@dataclass
+class IntervalState:
+    """Unfinished bars of one interval, and what its indicators remember.
+
+    Parameters
+    ----------
+    bars
+        Rows of ``BAR``, oldest first, none of them final.
+    frontier_us
+        Start of the newest final bar: nothing at or before it changes any more.
+    indicators
+        The indicator engine's own blob; empty before the first final bar.
+    """
+
+    bars: Array = field(default_factory=lambda: empty(BAR))
+    frontier_us: int = NEVER
+    indicators: bytes = b""
+
+
+@dataclass
+class TickerState:
+    """Everything that one ticker's future depends on.
+
+    Parameters
+    ----------
+    sources
+        Names of the sources seen, in order of appearance; codes elsewhere are positions in it.
+    newest_us
+        Newest event time seen: the ticker's watermark is this less the allowed delay.
+    last_us, last_source, last_sequence
+        Key of the last record that was applied.
+    prices
+        float64, oldest first: the applied prices that the next z-score is measured against.
+    seen_us, seen_source, seen_sequence
+        Keys inside the watermark, sorted, for de-duplication.
+    day_rows
+        Accepted records by day (days since 1970), which decide the storage bucket.
+    intervals
+        By interval in seconds.
+    """
+
+    sources: list[str] = field(default_factory=list)
+    newest_us: int = NEVER
+    last_us: int = NEVER
+    last_source: int = -1
+    last_sequence: int = -1
+    prices: Array = field(default_factory=lambda: np.empty(0))
+    seen_us: Array = field(default_factory=lambda: np.empty(0, np.int64))
+    seen_source: Array = field(default_factory=lambda: np.empty(0, np.int16))
+    seen_sequence: Array = field(default_factory=lambda: np.empty(0, np.int64))
+    day_rows: dict[int, int] = field(default_factory=dict)
+    intervals: dict[int, IntervalState] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """Return the blob that the state store keeps."""
+        about = {
+            "sources": self.sources,
+            "newest": self.newest_us,
+            "last": [self.last_us, self.last_source, self.last_sequence],
+            "days": list(self.day_rows.items()),
+            "intervals": [[seconds, item.frontier_us] for seconds, item in self.intervals.items()],
+        }
+        fields: Fields = {
+            "about": json.dumps(about, separators=(",", ":")).encode(),
+            "prices": self.prices.tobytes(),
+            "seen_us": self.seen_us.tobytes(),
+            "seen_source": self.seen_source.tobytes(),
+            "seen_sequence": self.seen_sequence.tobytes(),
+        }
+        for seconds, item in self.intervals.items():
+            fields[f"bars.{seconds}"] = item.bars.tobytes()
+            fields[f"indicators.{seconds}"] = item.indicators
+        return pack(fields)
+
+    @classmethod
+    def from_bytes(cls, blob: bytes) -> "TickerState":
+        """Read a blob of this or an older version.
+
+        Raises
+        ------
+        TickloomError
+            The blob is damaged, or was written by a newer Tickloom.
+        """
+        fields = unpack(blob)
+        about: dict[str, Any] = json.loads(fields["about"])
+        last = about["last"]
+        return cls(
+            sources=about["sources"],
+            newest_us=about["newest"],
+            last_us=last[0],
+            last_source=last[1],
+            last_sequence=last[2],
+            prices=np.frombuffer(fields["prices"]),
+            seen_us=np.frombuffer(fields["seen_us"], np.int64),
+            seen_source=np.frombuffer(fields["seen_source"], np.int16),
+            seen_sequence=np.frombuffer(fields["seen_sequence"], np.int64),
+            day_rows={day: rows for day, rows in about["days"]},
+            intervals={
+                seconds: IntervalState(
+                    bars=np.frombuffer(fields[f"bars.{seconds}"], BAR),
+                    frontier_us=frontier,
+                    indicators=fields[f"indicators.{seconds}"],
+                )
+                for seconds, frontier in about["intervals"]
+            },
+        )
+
+
+def pack(fields: Fields, version: int = VERSION) -> bytes:
+    """Return named fields as one blob with its version in front."""
+    parts = [_HEAD.pack(_MAGIC, version, len(fields))]
+    for name, payload in fields.items():
+        raw = name.encode()
+        parts += (_FIELD.pack(len(raw), len(payload)), raw, payload)
+    return b"".join(parts)
+
+
+def unpack(blob: bytes) -> Fields:
+    """Return a blob's fields, brought to this version by ``MIGRATIONS``."""
+    magic, version, count = _HEAD.unpack_from(blob)
+    if magic != _MAGIC:
+        raise TickloomError(f"state blob begins with {magic!r}, not {_MAGIC!r}: the checkpoint is not one of Tickloom's")
+    if version > VERSION:
+        raise TickloomError(
+            f"state blob has version {version}, this Tickloom reads up to {VERSION}: run the newer release, or start a new checkpoint"
+        )
+    at = _HEAD.size
+    fields: Fields = {}
+    for _ in range(count):
+        name_size, size = _FIELD.unpack_from(blob, at)
+        at += _FIELD.size
+        name = blob[at : at + name_size].decode()
+        at += name_size
+        fields[name] = blob[at : at + size]
+        at += size
+    while version < VERSION:
+        fields = MIGRATIONS[version](fields)
+        version += 1
+    return fields
