@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,7 @@ class PriceBlock:
 
     def __post_init__(self) -> None:
         n = len(self.time_us)
-        columns = {
+        columns: dict[str, tuple[npt.NDArray[Any] | None, type[np.generic]]] = {
             "codes": (self.codes, np.int32),
             "time_us": (self.time_us, np.int64),
             "price": (self.price, np.float64),
