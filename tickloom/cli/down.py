@@ -1,0 +1,32 @@
+"""``tickloom down``: stop the embedded Kafka and Cassandra."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tickloom.settings import settings
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command(epilog="Example: tickloom down --home /data/tickloom")
+def down(
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of data, logs and ports; default TICKLOOM_HOME or .tickloom.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was stopped as JSON.")] = False,
+) -> None:
+    """Stop the embedded Kafka and Cassandra; nothing is lost, and `tickloom up` starts them again."""
+    from tickloom.local import stack
+
+    where = home or settings().home
+    console = Console(stderr=True)
+    with console.status("looking"):
+        stopped = stack.down(where, progress=lambda text: console.print(text, highlight=False, soft_wrap=True))
+    if as_json:
+        typer.echo(json.dumps({"home": str(stack.absolute(where)), "stopped": stopped}))
+    else:
+        typer.echo(f"stopped {' and '.join(stopped)}" if stopped else f"nothing of {where} runs")
