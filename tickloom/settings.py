@@ -27,7 +27,9 @@ class Settings(BaseSettings):
         None, description="Cassandra contact points, `host[:port],…`; without it the embedded node's address in `home`."
     )
     keyspace: str = Field("tickloom", description="Cassandra keyspace.", pattern=r"^[a-z][a-z0-9_]{0,47}$")
-    replication: int = Field(1, ge=1, le=5, description="Replication of topics and keyspace: 1 on one machine, 3 in production.")
+    replication: int = Field(
+        1, ge=1, le=5, description="Replication of topics and keyspace: 1 on one machine, 3 in production."
+    )
     topic_prefix: str = Field("", description="Put before every topic's name, for example `morocco-`.")
     instruments: Path | None = Field(
         None, description="CSV of further instruments: ticker,name,exchange,currency,sector,isin."
@@ -35,7 +37,9 @@ class Settings(BaseSettings):
     holidays: Path | None = Field(
         None, description="CSV of announced holidays that correct the Casablanca calendar: date,name,open|closed|half."
     )
-    cache: Path = Field(Path.home() / ".cache" / "tickloom", description="Folder of downloaded prices and compiled kernels.")
+    cache: Path = Field(
+        Path.home() / ".cache" / "tickloom", description="Folder of downloaded prices and compiled kernels."
+    )
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` for people, `json` for pods.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe log line printed.")
 

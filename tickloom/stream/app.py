@@ -104,9 +104,13 @@ def partition_count(kafka: str, topic: str, timeout_s: float = 10.0) -> int:
     try:
         found = AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=timeout_s).topics
     except KafkaException as error:
-        raise TickloomError(f"Kafka at {kafka} does not answer: {error.args[0].str()}; is it up? (`tickloom status`)") from None
+        raise TickloomError(
+            f"Kafka at {kafka} does not answer: {error.args[0].str()}; is it up? (`tickloom status`)"
+        ) from None
     if topic not in found:
-        raise TickloomError(f"topic {topic!r} does not exist at {kafka}; `tickloom run` creates the installation's own topics only")
+        raise TickloomError(
+            f"topic {topic!r} does not exist at {kafka}; `tickloom run` creates the installation's own topics only"
+        )
     return len(found[topic].partitions)
 
 
@@ -193,4 +197,3 @@ def start(
     if job.spec.trigger.interval:
         writer = writer.trigger(processingTime=f"{milliseconds(job.spec.trigger.interval)} milliseconds")
     return writer.start()
-

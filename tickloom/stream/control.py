@@ -1,7 +1,7 @@
 """Events that come from outside the topic: a session has closed, a bounded replay has ended.
 
-They are files in the job's folder, which Spark's file source reads once each and remembers in the checkpoint, so that a restart sees
-them in the same micro-batch again.
+They are files in the job's folder. Spark's file source reads each of them once and remembers that in the checkpoint,
+so that a restart sees them in the same micro-batch again.
 """
 
 import json

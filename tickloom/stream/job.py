@@ -33,13 +33,17 @@ class Model(BaseModel):
 class Source(Model):
     """Where prices come from."""
 
-    bootstrap_servers: str | None = Field(None, description="Kafka bootstrap servers; by default the installation's own.")
+    bootstrap_servers: str | None = Field(
+        None, description="Kafka bootstrap servers; by default the installation's own."
+    )
     topic: str = Field("prices", description="Topic of price records.", pattern=r"^[a-zA-Z0-9._-]{1,249}$")
     keyed: bool = Field(
         True,
-        description="Whether the topic is partitioned by murmur2 of the ticker, so that only the tickers' partitions are read.",
+        description="Whether the ticker's murmur2 gives a record's partition, so that only the tickers' partitions are read.",
     )
-    starting_offsets: Literal["earliest", "latest"] = Field("earliest", description="Where a job without checkpoint starts.")
+    starting_offsets: Literal["earliest", "latest"] = Field(
+        "earliest", description="Where a job without checkpoint starts."
+    )
     max_offsets_per_trigger: int = Field(
         100_000, ge=100, le=10_000_000, description="Most records that one micro-batch reads."
     )
@@ -51,7 +55,9 @@ class Source(Model):
 class PriceProcessor(Model):
     """How ticks are cleaned and scored."""
 
-    window: int = Field(30, ge=2, le=1000, description="Ticks before the current one that its z-score is measured against.")
+    window: int = Field(
+        30, ge=2, le=1000, description="Ticks before the current one that its z-score is measured against."
+    )
     threshold: float = Field(2.0, gt=0, le=100, description="A tick with |z| above this is an anomaly.")
     watermark: Duration = Field(
         "10m", description="How far behind its ticker's newest tick a record may be; older ones are dead letters."
@@ -105,7 +111,9 @@ class CassandraSink(Model):
     """Where rows go."""
 
     contact_points: str | None = Field(None, description="`host[:port],…`; by default the installation's own.")
-    keyspace: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]{0,47}$", description="Keyspace; by default the installation's.")
+    keyspace: str | None = Field(
+        None, pattern=r"^[a-z][a-z0-9_]{0,47}$", description="Keyspace; by default the installation's."
+    )
     patience: Duration = Field("5m", description="How long a write is tried again while Cassandra is away.")
 
 
@@ -135,7 +143,8 @@ class Trigger(Model):
     """When a micro-batch starts."""
 
     interval: Duration | None = Field(
-        None, description="Least time between the starts of two micro-batches; by default each starts when the last has ended."
+        None,
+        description="Least time between the starts of two micro-batches; by default one starts when the last has ended.",
     )
 
 
@@ -152,19 +161,24 @@ class Runtime(Model):
 class Checkpoint(Model):
     """Where the job remembers how far it is."""
 
-    path: str | None = Field(None, description="Folder or URI of the checkpoint; by default in the installation's folder.")
+    path: str | None = Field(
+        None, description="Folder or URI of the checkpoint; by default in the installation's folder."
+    )
 
 
 class Spec(Model):
     """What the job is to do."""
 
-    tickers: tuple[Ticker, ...] = Field(min_length=1, max_length=2000, description="Tickers whose records the job owns.")
+    tickers: tuple[Ticker, ...] = Field(
+        min_length=1, max_length=2000, description="Tickers whose records the job owns."
+    )
     market: str = Field(description="Exchange of the tickers, by its market identifier code (ISO 10383).")
     source: Source = Field(default_factory=Source, description="Where prices come from.")
     processors: Processors = Field(default_factory=Processors, description="What is done to them.")
     sinks: Sinks = Field(default_factory=Sinks, description="Where results go.")
     dead_letters: Literal["own", "all"] = Field(
-        "own", description="`all` also takes the records that no job can own for want of a usable key; one job in an installation does."
+        "own",
+        description="`all` also takes the records that nobody owns for want of a usable key; one job in all does.",
     )
     trigger: Trigger = Field(default_factory=Trigger, description="When a micro-batch starts.")
     runtime: Runtime = Field(default_factory=Runtime, description="What the application may use.")

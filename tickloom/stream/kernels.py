@@ -64,9 +64,10 @@ def find_duplicates(
 def score(rows: Array, before: Array, window: int, threshold: float) -> Array:
     """Fill ``mean``, ``deviation``, ``z_score`` and ``anomaly`` of the rows that are not late.
 
-    Each price is measured against the mean and the sample deviation of the ``window`` applied prices before it; the price
-    itself is excluded. The sums are taken afresh from the oldest to the newest price, relative to the oldest one: nothing drifts, a
-    flat window has a deviation of exactly 0, and how the series was split into batches makes no difference.
+    Each price is measured against the mean and the sample deviation of the ``window`` applied prices before it; the
+    price itself is excluded. The sums are taken afresh from the oldest to the newest price, relative to the oldest one:
+    nothing drifts, a flat window has a deviation of exactly 0, and how the series was split into batches makes no
+    difference.
 
     Returns the prices to remember, oldest first, at most ``window`` of them.
     """
@@ -102,12 +103,21 @@ def score(rows: Array, before: Array, window: int, threshold: float) -> Array:
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def build_bars(
-    rows: Array, start_us: Array, end_us: Array, day: Array, rank: Array, interval_s: int, frontier_us: int, bars: Array, count: int
+    rows: Array,
+    start_us: Array,
+    end_us: Array,
+    day: Array,
+    rank: Array,
+    interval_s: int,
+    frontier_us: int,
+    bars: Array,
+    count: int,
 ) -> int:
     """Merge rows into ``bars[:count]`` (oldest first, with room for one more per row) and return the new count.
 
-    ``start_us[i]`` is the start of the bar that row i belongs to, or negative where it belongs to none. A row of a bar at
-    or before the frontier is left out: that bar is final. Open and close belong to the first and the last key, whatever the order of arrival.
+    ``start_us[i]`` is the start of the bar that row i belongs to, or negative where it belongs to none. A row of a bar
+    at or before the frontier is left out: that bar is final. Open and close belong to the first and the last key,
+    whatever the order of arrival.
     """
     for i in range(len(rows)):
         start = start_us[i]
@@ -147,9 +157,7 @@ def build_bars(
             bar.high = max(bar.high, high)
             bar.low = min(bar.low, low)
             mine = rank[rows[i].source]
-            if less(
-                rows[i].time_us, mine, rows[i].sequence, bar.first_us, rank[bar.first_source], bar.first_sequence
-            ):
+            if less(rows[i].time_us, mine, rows[i].sequence, bar.first_us, rank[bar.first_source], bar.first_sequence):
                 bar.open = opened
                 bar.first_us = rows[i].time_us
                 bar.first_source = rows[i].source

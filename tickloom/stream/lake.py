@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tickloom.market.sessions import day_of
 from tickloom.stream.effects import Batch
-from tickloom.stream.machine import day_of
 
 
 def write(root: Path, market: str, batch: Batch, batch_id: int) -> list[Path]:
@@ -21,7 +21,7 @@ def write(root: Path, market: str, batch: Batch, batch_id: int) -> list[Path]:
     days = batch.ticks["day"]
     written = []
     for day in np.unique(days):
-        folder = root / f"market={market}" / f"day={day_of(day).isoformat()}"
+        folder = root / f"market={market}" / f"day={day_of(int(day)).isoformat()}"
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"batch-{batch_id:09d}-{batch.partition:04d}.parquet"
         part = folder / f".{target.name}.{os.getpid()}"

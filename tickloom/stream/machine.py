@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 
 import numpy as np
 
@@ -10,11 +9,10 @@ from tickloom.indicators.engine import Block, Engine
 from tickloom.market.sessions import SessionTable, session_table
 from tickloom.stream import kernels
 from tickloom.stream.job import Spec, milliseconds
-from tickloom.stream.rows import BAR, DAY_S, INTERVAL_SECONDS, TICK, UNKNOWN_VOLUME, Array, empty
+from tickloom.stream.rows import BAR, DAY_S, INTERVAL_SECONDS, TICK, Array, empty
 from tickloom.stream.state import NEVER, IntervalState, TickerState
 
 BUCKET_ROWS = 500_000
-_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -105,8 +103,7 @@ class Machine:
     def __post_init__(self) -> None:
         prices, bars = self.spec.processors.prices, self.spec.processors.bars
         self.engine = Engine(bars.indicators)
-        today = date.today()
-        self.table = session_table(self.spec.market, today - timedelta(days=30), today + timedelta(days=7))
+        self.table = session_table(self.spec.market)
         self.window = prices.window
         self.threshold = prices.threshold
         self.delay_us = milliseconds(prices.watermark) * 1000
@@ -116,8 +113,8 @@ class Machine:
     def apply(self, state: TickerState, records: Records, clock: Clock) -> Effects:
         """Apply one micro-batch to ``state``, in place, and return its effects.
 
-        The records are taken in the order (time, source, sequence). Those behind the watermark that the state had before
-        this batch are refused; those before the last applied key are accepted as late, which corrects an
+        The records are taken in the order (time, source, sequence). Those behind the watermark that the state had
+        before this batch are refused; those before the last applied key are accepted as late, which corrects an
         unfinished bar and nothing else.
         """
         order, codes, rank = self._order(state, records)
@@ -223,23 +220,20 @@ class Machine:
             return empty(BAR), np.empty((0, len(self.engine.names)))
         return np.concatenate(changed), np.concatenate(values)
 
-    def _merge(
-        self, mine: IntervalState, ticks: Array, session: Array, rank: Array, seconds: int
-    ) -> tuple[Array, int]:
+    def _merge(self, mine: IntervalState, ticks: Array, session: Array, rank: Array, seconds: int) -> tuple[Array, int]:
         bars = np.zeros(len(mine.bars) + len(ticks), BAR)
         bars[: len(mine.bars)] = mine.bars
         if not len(ticks):
             return bars, len(mine.bars)
         start_us, end_us, day = self._place(ticks, session, seconds)
-        count = kernels.build_bars(
-            ticks, start_us, end_us, day, rank, seconds, mine.frontier_us, bars, len(mine.bars)
-        )
+        count = kernels.build_bars(ticks, start_us, end_us, day, rank, seconds, mine.frontier_us, bars, len(mine.bars))
         return bars, int(count)
 
     def _place(self, ticks: Array, session: Array, seconds: int) -> tuple[Array, Array, Array]:
         """Return start, end and day of the bar that each tick belongs to; a start of -1 where there is none.
 
-        A record that sums up an interval belongs to the bar in which that interval begins, and to none shorter than itself.
+        A record that sums up an interval belongs to the bar in which that interval begins, and to none shorter than
+        itself.
         A trade at the very close belongs to the session's last bar.
         """
         length = seconds * 1_000_000
@@ -307,11 +301,3 @@ def vwap(bars: Array) -> Array:
     """Return the volume-weighted average price of each bar, NaN where no volume is known or it is 0."""
     known = bars["volume"] > 0
     return np.where(known, bars["notional"] / np.where(known, bars["volume"], 1), np.nan)
-
-
-def day_of(number: int) -> date:
-    """Return the date that is ``number`` days after 1970-01-01."""
-    return _EPOCH + timedelta(days=int(number))
-
-
-__all__ = ["UNKNOWN_VOLUME", "Clock", "Effects", "Machine", "Records", "day_of", "vwap"]

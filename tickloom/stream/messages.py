@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tickloom.market.sessions import day_of
 from tickloom.stream.effects import Batch
-from tickloom.stream.machine import day_of, vwap
+from tickloom.stream.machine import vwap
 from tickloom.stream.rows import INTERVAL_NAMES, UNKNOWN_VOLUME, Array
 
 
@@ -30,7 +31,7 @@ def bars(batch: Batch, indicators: tuple[str, ...]) -> Iterator[tuple[bytes, byt
                 "ticker": ticker,
                 "interval": interval,
                 "time": time,
-                "day": day_of(bar["day"]).isoformat(),
+                "day": day_of(int(bar["day"])).isoformat(),
                 **{name: float(bar[name]) for name in ("open", "high", "low", "close")},
                 "volume": None if bar["volume"] == UNKNOWN_VOLUME else int(bar["volume"]),
                 "vwap": None if np.isnan(averages[i]) else float(averages[i]),

@@ -45,8 +45,8 @@ def typed(records: DataFrame, spec: Spec) -> DataFrame:
     Returns
     -------
     DataFrame
-        ``group`` (ticker, or ``DEAD_GROUP`` and the partition), the typed fields, ``position``, ``arrived_us``, and the original ``key``,
-        ``value``, ``partition``, ``offset``.
+        ``group`` (ticker, or ``DEAD_GROUP`` and the partition), the typed fields, ``position``, ``arrived_us``, and the
+        original ``key``, ``value``, ``partition``, ``offset``.
     """
     limit = spec.processors.prices.max_record_bytes
     text = F.col("value").cast("string")
@@ -81,7 +81,10 @@ def typed(records: DataFrame, spec: Spec) -> DataFrame:
         F.coalesce(F.col("j.source"), F.lit("")).alias("source"),
         F.coalesce("price", F.lit(0.0)).alias("price"),
         F.coalesce("volume", F.lit(UNKNOWN_VOLUME)).alias("volume"),
-        *(F.when(F.col("interval_s") > 0, F.col(name)).otherwise(F.lit(float("nan"))).alias(name) for name in _DOUBLES[1:]),
+        *(
+            F.when(F.col("interval_s") > 0, F.col(name)).otherwise(F.lit(float("nan"))).alias(name)
+            for name in _DOUBLES[1:]
+        ),
         F.coalesce("interval_s", F.lit(0)).alias("interval_s"),
         "arrived_us",
         "reason",
@@ -113,7 +116,10 @@ def _refusal(spec: Spec, limit: int) -> tuple[Column, Column]:
         value = F.col(name)
         return value.isNull() | F.isnan(value) | (value <= 0) | (value == float("inf"))
 
-    shown = {name: F.concat(F.lit(f"{name} "), F.substring(F.coalesce(F.col(f"j.{name}"), F.lit("null")), 1, 80)) for name in FIELDS}
+    shown = {
+        name: F.concat(F.lit(f"{name} "), F.substring(F.coalesce(F.col(f"j.{name}"), F.lit("null")), 1, 80))
+        for name in FIELDS
+    }
     bad_range = (F.col("low") > F.least("open", "price")) | (F.col("high") < F.greatest("open", "price"))
     rules: list[tuple[Column, str, Column]] = [
         (F.col("value").isNull(), "not-json", F.lit("the record has no value")),
@@ -124,7 +130,10 @@ def _refusal(spec: Spec, limit: int) -> tuple[Column, Column]:
         ),
         (F.expr("not is_valid_utf8(cast(value as string))"), "not-utf8", F.lit("the value is not UTF-8")),
         (
-            F.col("j").isNull() | F.col("j._corrupt").isNotNull() | (missing == ",".join(REQUIRED)),
+            F.col("j").isNull()
+            | F.col("j._corrupt").isNotNull()
+            | (missing == ",".join(REQUIRED))
+            | ~F.rtrim(F.col("value").cast("string")).endswith("}"),
             "not-json",
             F.lit("the value is not a JSON object of a price"),
         ),

@@ -49,7 +49,8 @@ def _rounded(value: float | None) -> float | None:
 class Progress:
     """Gathers what Spark and the sinks report of each micro-batch.
 
-    The sinks' counts wait until Spark reports the micro-batch as committed, so that one which fails and is done again counts once.
+    The sinks' counts wait until Spark reports the micro-batch as committed, so that one which fails and is
+    done again counts once.
     """
 
     def __init__(self, job: str) -> None:
@@ -76,11 +77,15 @@ class Progress:
             "anomalies": counter("anomalies", "Ticks flagged."),
             "bars": counter("bars", "Bars made final."),
         }
-        self._dead = Counter("tickloom_stream_dead_letters", "Refused records.", ["job", "reason"], registry=self.registry)
+        self._dead = Counter(
+            "tickloom_stream_dead_letters", "Refused records.", ["job", "reason"], registry=self.registry
+        )
         self._gauges = {
             "batch": gauge("batch", "Number of the last committed micro-batch."),
             "lag": gauge("lag_rows", "Records in the topic that are not yet processed."),
-            "rows_per_second": gauge("rows_per_second", "Records of the last micro-batch per second of its processing."),
+            "rows_per_second": gauge(
+                "rows_per_second", "Records of the last micro-batch per second of its processing."
+            ),
             "state_rows": gauge("state_rows", "Tickers and groups in the state store."),
             "batch_seconds": gauge("batch_seconds", "Duration of the last micro-batch."),
         }

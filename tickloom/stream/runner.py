@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -33,10 +32,6 @@ _POLL_S = 0.1
 _CLOCK_S = 15.0
 
 log = structlog.get_logger()
-
-
-class Stopping(Exception):
-    """Raised where a micro-batch would begin after the job was told to stop."""
 
 
 class _Listener(StreamingQueryListener):
@@ -94,7 +89,7 @@ class Runner:
         Raises
         ------
         TickloomError
-            The query failed ``MOST_FAILURES`` times without committing a micro-batch in between, or cannot go on at all.
+            The query failed ``MOST_FAILURES`` times without committing a micro-batch in between.
         """
         spark = app.session(self.job, self.wiring)
         spark.streams.addListener(_Listener(self._committed))
@@ -204,9 +199,8 @@ class Runner:
         if time.monotonic() < self._next_clock:
             return
         self._next_clock = time.monotonic() + _CLOCK_S
-        today = datetime.now(UTC).date()
         delay_us = milliseconds(self.job.spec.processors.prices.watermark) * 1000
-        table = session_table(self.job.spec.market, today - timedelta(days=5), today)
+        table = session_table(self.job.spec.market)
         now_us = time.time_ns() // 1000
         first_us = now_us - 5 * 86_400_000_000
         for close in table.close_us[(table.close_us > first_us) & (table.close_us + delay_us <= now_us)]:

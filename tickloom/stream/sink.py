@@ -100,7 +100,9 @@ class TaskStats:
 
     def to_json(self) -> str:
         """Return the counts as JSON."""
-        return json.dumps({**{k: v for k, v in vars(self).items() if k != "latency"}, "latency": self.latency.to_dict()})
+        return json.dumps(
+            {**{k: v for k, v in vars(self).items() if k != "latency"}, "latency": self.latency.to_dict()}
+        )
 
     @classmethod
     def from_json(cls, text: str) -> "TaskStats":
@@ -171,7 +173,9 @@ def write(settings: SinkSettings, batch_id: int, batch: Batch) -> TaskStats:
 def _publish(settings: SinkSettings, batch: Batch, flagged: Any, reach: Callable[[str], None]) -> None:
     outgoing: list[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]] | None]] = []
     if settings.write_bars:
-        outgoing += [(settings.topics["bars"], key, value, None) for key, value in messages.bars(batch, settings.indicators)]
+        outgoing += [
+            (settings.topics["bars"], key, value, None) for key, value in messages.bars(batch, settings.indicators)
+        ]
     if settings.write_anomalies and len(flagged):
         topic = settings.topics["anomalies"]
         outgoing += [(topic, key, value, None) for key, value in messages.anomalies(batch, flagged, settings.threshold)]

@@ -118,7 +118,7 @@ class TickerState:
             seen_us=np.frombuffer(fields["seen_us"], np.int64),
             seen_source=np.frombuffer(fields["seen_source"], np.int16),
             seen_sequence=np.frombuffer(fields["seen_sequence"], np.int64),
-            day_rows={day: rows for day, rows in about["days"]},
+            day_rows=dict(about["days"]),
             intervals={
                 seconds: IntervalState(
                     bars=np.frombuffer(fields[f"bars.{seconds}"], BAR),
@@ -143,10 +143,13 @@ def unpack(blob: bytes) -> Fields:
     """Return a blob's fields, brought to this version by ``MIGRATIONS``."""
     magic, version, count = _HEAD.unpack_from(blob)
     if magic != _MAGIC:
-        raise TickloomError(f"state blob begins with {magic!r}, not {_MAGIC!r}: the checkpoint is not one of Tickloom's")
+        raise TickloomError(
+            f"state blob begins with {magic!r}, not {_MAGIC!r}: the checkpoint is not one of Tickloom's"
+        )
     if version > VERSION:
         raise TickloomError(
-            f"state blob has version {version}, this Tickloom reads up to {VERSION}: run the newer release, or start a new checkpoint"
+            f"state blob has version {version}, this Tickloom reads up to {VERSION}: "
+            "run the newer release, or start a new checkpoint"
         )
     at = _HEAD.size
     fields: Fields = {}

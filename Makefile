@@ -1,0 +1,38 @@
+# `make demo` shows the main job on this machine, `make test` runs the whole suite; both set up what they need.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint docs locks clean
+TICKLOOM := .venv/bin/tickloom
+
+help:  ## Print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup:  ## Make .venv from the hashed lock and see to Java 17
+	@scripts/setup
+
+demo: setup  ## Prices to table on embedded Kafka, Spark and Cassandra
+	@$(TICKLOOM) demo
+
+test: setup  ## Run the whole suite
+	@.venv/bin/python -m pytest
+
+bench: setup  ## Run every benchmark and print its figures
+	@for name in ingest store indicators stream latency; do $(TICKLOOM) bench $$name || exit 1; done
+
+lint: setup  ## Format check, lint, types, layers, generated pages
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(TICKLOOM) docs all --check
+
+docs: setup  ## Write the generated pages
+	@$(TICKLOOM) docs all
+
+locks: setup  ## Compile requirements/*.txt from pyproject.toml
+	@for extra in stream operator pipelines train serve dashboard dev; do \
+	  .venv/bin/uv pip compile pyproject.toml --extra $$extra --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --no-header --python-version 3.11 --quiet -o requirements/$$extra.txt || exit 1; done
+
+clean:  ## Remove what the commands above made in this folder
+	@-$(TICKLOOM) down 2>/dev/null
+	@rm -rf .venv .tickloom .pytest_cache .mypy_cache .ruff_cache .hypothesis
