@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tickloom.settings import settings
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(epilog="Example: tickloom down --home /data/tickloom")
@@ -21,12 +21,13 @@ def down(
 ) -> None:
     """Stop the embedded Kafka and Cassandra; nothing is lost, and `tickloom up` starts them again."""
     from tickloom.local import stack
+    from tickloom.local.state import absolute
 
     where = home or settings().home
     console = Console(stderr=True)
     with console.status("looking"):
         stopped = stack.down(where, progress=lambda text: console.print(text, highlight=False, soft_wrap=True))
     if as_json:
-        typer.echo(json.dumps({"home": str(stack.absolute(where)), "stopped": stopped}))
+        typer.echo(json.dumps({"home": str(absolute(where)), "stopped": stopped}))
     else:
         typer.echo(f"stopped {' and '.join(stopped)}" if stopped else f"nothing of {where} runs")

@@ -9,7 +9,7 @@ import typer
 
 from tickloom.settings import settings
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(epilog="Example: tickloom status --json")
@@ -21,11 +21,12 @@ def status(
 ) -> None:
     """Say what of the embedded stack runs, where, for how long and with how much memory."""
     from tickloom.local import stack
+    from tickloom.local.state import absolute
 
     where = home or settings().home
     parts = stack.status(where)
     if as_json:
-        typer.echo(json.dumps({"home": str(stack.absolute(where)), "parts": [asdict(part) for part in parts]}))
+        typer.echo(json.dumps({"home": str(absolute(where)), "parts": [asdict(part) for part in parts]}))
         return
     typer.echo(f"{'part':<10} {'condition':<10} {'pid':>7} {'address':<16} {'uptime':>9} {'memory':>9}")
     for part in parts:

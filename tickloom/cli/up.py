@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tickloom.settings import settings
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(epilog="Example: tickloom up --home /data/tickloom --kafka-port 9092 --json")
@@ -32,6 +32,7 @@ def up(
 ) -> None:
     """Start the embedded Kafka and Cassandra, or say where they run already."""
     from tickloom.local import stack
+    from tickloom.local.state import absolute
 
     signal.signal(signal.SIGTERM, _interrupt)
     where = home or settings().home
@@ -55,7 +56,7 @@ def up(
         )
     console.print("already running" if already else f"ready after {time.monotonic() - begin:.1f} s", highlight=False)
     if as_json:
-        typer.echo(json.dumps(asdict(found) | {"home": str(stack.absolute(where)), "started": not already}))
+        typer.echo(json.dumps(asdict(found) | {"home": str(absolute(where)), "started": not already}))
     else:
         typer.echo(f"kafka      {found.kafka}\ncassandra  {found.cassandra}")
 

@@ -1,0 +1,1 @@
+"""Kafka and Cassandra embedded on one machine."""

@@ -1,7 +1,6 @@
 """A single Cassandra node: its settings, its command, its readiness."""
 
 import shutil
-import time
 from pathlib import Path
 
 import yaml
@@ -42,7 +41,7 @@ LOGBACK = """<?xml version="1.0" encoding="UTF-8"?>
     <triggeringPolicy class="ch.qos.logback.core.rolling.SizeBasedTriggeringPolicy">
       <maxFileSize>10MB</maxFileSize>
     </triggeringPolicy>
-    <encoder><pattern>[%d{{ISO8601}}] %p %m (%c)%n</pattern></encoder>
+    <encoder><pattern>[%d{{ISO8601}}] %p %m [%c]%n</pattern></encoder>
   </appender>
   <root level="INFO"><appender-ref ref="file"/></root>
 </configuration>
@@ -136,25 +135,36 @@ def settle(home: Path) -> str | None:
         The folder holds tables of the user's, but not those of the node itself.
     """
     data = folder(home)
-    tables = data / "tables"
-    keyspaces = {entry.name for entry in tables.iterdir()} if tables.is_dir() else set()
-    own = {name for name in keyspaces if not name.startswith("system")}
     done = None
-    if own and "system" not in keyspaces:
-        raise TickloomError(
-            f"Cassandra's data folder {data} holds {', '.join(sorted(own))} but not the node's own tables, so it was "
-            f"copied half or damaged: put it back whole, or `tickloom up --reset --home {home}` moves all data aside "
-            "and starts anew"
-        )
-    if first_start(home).exists() and not own and data.exists():
-        aside = home / f"cut-off-{time.strftime('%Y%m%d-%H%M%S')}"
-        shutil.rmtree(aside, ignore_errors=True)
+    if inspect(home):
+        aside = home / "cut-off"
+        shutil.rmtree(aside, ignore_errors=True)  # of the time before; it never held anything of the user's
         data.rename(aside)
-        done = f"Cassandra's first start was cut off, so its unused data was moved to {aside} and it starts anew"
+        done = f"Cassandra's first start was cut off, so what it had made was moved to {aside} and it starts anew"
     if not data.exists():
         write_whole(first_start(home), "")
         data.mkdir(parents=True)
     return done
+
+
+def inspect(home: Path) -> bool:
+    """Say whether the data folder is but the remains of a first start that was cut off before the node answered.
+
+    Raises
+    ------
+    TickloomError
+        The folder holds tables of the user's, but not those of the node itself.
+    """
+    tables = folder(home) / "tables"
+    keyspaces = {entry.name for entry in tables.iterdir()} if tables.is_dir() else set()
+    own = {name for name in keyspaces if not name.startswith("system")}
+    if own and not keyspaces >= {"system", "system_schema"}:
+        raise TickloomError(
+            f"Cassandra's data folder {folder(home)} holds {', '.join(sorted(own))} but not the node's own tables, so "
+            f"it was copied half or damaged: put it back whole, or `tickloom up --reset --home {home}` moves all data "
+            "aside and starts anew"
+        )
+    return first_start(home).exists() and not own and folder(home).exists()
 
 
 def command(home: Path, java: Java, jars: list[Path]) -> list[str]:
@@ -171,7 +181,7 @@ def command(home: Path, java: Java, jars: list[Path]) -> list[str]:
         f"-Dlogback.configurationFile={conf / 'logback.xml'}", "-Dcassandra-foreground=yes",
         # One node alone waits for no other.
         "-Dcassandra.ring_delay_ms=100", "-Dcassandra.skip_wait_for_gossip_to_settle=0",
-        "-Dcassandra.superuser_setup_delay_ms=0",
+        "-Dcassandra.superuser_setup_delay_ms=0", "-Dcassandra.shutdown_announce_in_ms=0",
         "-cp", ":".join([str(conf), *map(str, jars)]), "org.apache.cassandra.service.CassandraDaemon",
     ]  # fmt: skip
 

@@ -15,10 +15,8 @@ def explain(
     home: Path, part: str, state: State, exit_status: int | None, waited_s: float | None = None
 ) -> TickloomError:
     """Return the error of a server that ended while it started, or did not answer for `waited_s`."""
-    logs = [home / "logs" / f"{part}.log", home / "logs" / f"{part}.out"]
-    lines = [line for log in logs for line in tail(log)]
+    lines = _lines(home, part)
     text = "\n".join(lines)
-    last = meaningful(lines)
     if waited_s is not None:
         what = f"{part} did not answer within {waited_s:.0f} s"
     elif exit_status is not None and exit_status < 0:
@@ -26,8 +24,14 @@ def explain(
     else:
         what = f"{part} ended while it started"
     return TickloomError(
-        f"{what}: {advice(text, home, part, state, exit_status)}; last log line: {last!r} in {logs[0]}"
+        f"{what}: {advice(text, home, part, state, exit_status)}; last log line: {meaningful(lines)!r} "
+        f"in {home / 'logs' / part}.log"
     )
+
+
+def last_words(home: Path, part: str) -> str:
+    """Return the last meaningful line of a server's log."""
+    return meaningful(_lines(home, part))
 
 
 def advice(text: str, home: Path, part: str, state: State, exit_status: int | None) -> str:
@@ -63,3 +67,8 @@ def tail(path: Path) -> list[str]:
             return file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return []
+
+
+def _lines(home: Path, part: str) -> list[str]:
+    """Return what the last start of a server logged and printed."""
+    return [line for kind in ("log", "out") for line in tail(home / "logs" / f"{part}.{kind}")]

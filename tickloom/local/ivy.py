@@ -63,8 +63,10 @@ def retrieve(
     description = work / "ivy.xml"
     description.write_text(describe(artifacts, transitive=transitive), encoding="utf-8")
     chosen = [] if settings_file is None else ["-settings", str(settings_file)]
-    command = [str(find_java().path), "-Xmx256m", "-jar", str(_jar()), *chosen, "-cache", str(work / "cache"),
-               "-ivy", str(description), "-confs", "default", "-retrieve", pattern, "-types", "jar", "bundle"]  # fmt: skip
+    command = [
+        str(find_java().path), "-Xmx256m", "-jar", str(_jar()), *chosen, "-cache", str(work / "cache"),
+        "-ivy", str(description), "-confs", "default", "-retrieve", pattern, "-types", "jar", "bundle",
+    ]  # fmt: skip
     failures: list[str] = []
     fetched = 0
     with subprocess.Popen(

@@ -27,7 +27,7 @@ class Java:
     @property
     def major(self) -> int:
         """The number that people mean by "Java 17"."""
-        return int(re.match(r"\d+", self.version).group())  # type: ignore[union-attr]
+        return int(re.split(r"\D", self.version)[0])
 
     @property
     def path(self) -> Path:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import uuid
 from pathlib import Path
+from typing import Any
 
 from tickloom.errors import TickloomError
 from tickloom.local.java import Java
@@ -127,11 +128,11 @@ def _format(home: Path, java: Java, jars: list[Path], state: State) -> None:
     shutil.rmtree(part, ignore_errors=True)
     properties = home / "kafka" / "format.properties"
     _write_properties(properties, settings_of(home, state.ports) | {"log.dirs": str(part)})
-    said = subprocess.run(
-        [str(java.path), "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", ":".join(map(str, jars)),
-         "-Dlog4j2.level=OFF", "kafka.tools.StorageTool", "format", "-t", str(state.kafka_cluster_id), "-c", str(properties)],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    command = [
+        str(java.path), "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", ":".join(map(str, jars)), "-Dlog4j2.level=OFF",
+        "kafka.tools.StorageTool", "format", "-t", str(state.kafka_cluster_id), "-c", str(properties),
+    ]  # fmt: skip
+    said = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if said.returncode:
         lines = [line for line in (said.stdout + said.stderr).splitlines() if line.strip()]
         raise TickloomError(
@@ -160,13 +161,8 @@ def ready(state: State) -> bool:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    client = AdminClient(
-        {
-            "bootstrap.servers": f"{HOST}:{state.ports['kafka']}",
-            "log_level": 0,
-            "error_cb": lambda _error: None,
-        }
-    )
+    quiet: dict[str, Any] = {"log_level": 0, "error_cb": lambda _error: None}
+    client = AdminClient({"bootstrap.servers": f"{HOST}:{state.ports['kafka']}", **quiet})
     try:
         metadata = client.list_topics(timeout=5)
     except KafkaException:
