@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from tickloom.errors import TickloomError
+from tickloom.market.intervals import parse_interval
+from tickloom.market.records import Tick
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,24 @@ class PriceBlock:
             low=None if self.low is None else self.low[rows],
         )
 
+    def ticks(self) -> Iterator[Tick]:
+        """Yield the records as objects, validated."""
+        ranges = [None] * len(self) if self.interval is None else self._ranges()
+        interval = None if self.interval is None else parse_interval(self.interval)
+        columns = (self.codes, self.time_us, self.price, self.volume, self.sequence)
+        for code, us, price, volume, sequence, span in zip(*(c.tolist() for c in columns), ranges, strict=True):
+            time = _EPOCH + timedelta(microseconds=us)
+            given = None if volume < 0 else volume
+            if span is None:
+                yield Tick(self.tickers[code], time, price, given, self.source, sequence)
+            else:
+                yield Tick(self.tickers[code], time, price, given, self.source, sequence, interval, *span)
+
+    def _ranges(self) -> list[Any]:
+        """Return open, high, low of each record, or None where the source does not know all three."""
+        spans = np.column_stack([c for c in (self.open, self.high, self.low) if c is not None])
+        return [None if np.isnan(span).any() else span.tolist() for span in spans]
+
 
 class PriceSource(Protocol):
     """What every source offers."""
@@ -100,3 +122,9 @@ class PriceSource(Protocol):
     def blocks(self) -> Iterator[PriceBlock]:
         """Yield the records in time order."""
         ...
+
+
+def ticks(source: PriceSource) -> Iterator[Tick]:
+    """Yield the records of a source as objects."""
+    for block in source.blocks():
+        yield from block.ticks()

@@ -26,7 +26,7 @@ from tickloom.sources.csvspans import (
     refuse_weekly,
 )
 from tickloom.sources.csvtext import Table, numbers, read_table
-from tickloom.sources.csvtimes import DateOrder, Times, parse_times
+from tickloom.sources.csvtimes import DateOrder, Times, is_dates_only, parse_times
 
 PRICES = ("open", "high", "low", "close")
 _log = structlog.get_logger()
@@ -168,10 +168,22 @@ def read_ticks(
     return frame.sort_values("time_us", kind="stable", ignore_index=True)
 
 
+def is_tick_file(path: str | Path) -> bool:
+    """Return whether a file holds single prices and not bars: no column for high or low, and a time of day."""
+    table = read_table(Path(path))
+    found = _find_columns(table, ("time",))
+    return "high" not in found and "low" not in found and not is_dates_only(_time_cells(table, found)[0])
+
+
+def ticker_of(path: str | Path) -> str:
+    """Return the ticker that a file's name says: its part before the first ``_`` or ``.``, in capitals."""
+    return re.split(r"[_.]", Path(path).name, maxsplit=1)[0].upper()
+
+
 def _identity(path: Path, ticker: str | None, market: str | None, column: str | None) -> tuple[str, str]:
     if ticker is None and column is not None:
         raise TickloomError(f"{path}: column {column!r} needs ticker=, for the file holds many listings")
-    code = ticker if ticker is not None else re.split(r"[_.]", path.name, maxsplit=1)[0].upper()
+    code = ticker if ticker is not None else ticker_of(path)
     if not TICKER.fullmatch(code):
         raise TickloomError(f"{path}: ticker {code!r} must match {TICKER.pattern}; say ticker=")
     if market is None:

@@ -74,6 +74,12 @@ def parse_times(table: Table, cells: list[str], order: DateOrder = "auto") -> Ti
     return Times(us, absolute=matches[0]["z"] is not None, dates_only=matches[0]["h"] is None)
 
 
+def is_dates_only(cell: str) -> bool:
+    """Return whether the text is a date without a time of day."""
+    matches = (form.fullmatch(cell) for form, _ in _FORMS)
+    return any(match is not None and match["h"] is None for match in matches)
+
+
 def _match_all(table: Table, cells: list[str]) -> tuple[re.Pattern[str], list[re.Match[str]]]:
     """Return the one form that every cell has; its clock and zone must be there in all rows or in none."""
     for form, _ in _FORMS:
