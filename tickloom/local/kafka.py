@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tickloom.errors import TickloomError
+from tickloom.local.failure import meaningful
 from tickloom.local.java import Java
 from tickloom.local.ports import HOST, answers
-from tickloom.local.process import marker
+from tickloom.local.process import environment, marker
 from tickloom.local.state import State, write_whole
 
 PORTS = ("kafka", "kafka_controller")
@@ -132,12 +133,12 @@ def _format(home: Path, java: Java, jars: list[Path], state: State) -> None:
         str(java.path), "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", ":".join(map(str, jars)), "-Dlog4j2.level=OFF",
         "kafka.tools.StorageTool", "format", "-t", str(state.kafka_cluster_id), "-c", str(properties),
     ]  # fmt: skip
-    said = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    said = subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=environment()
+    )
     if said.returncode:
-        lines = [line for line in (said.stdout + said.stderr).splitlines() if line.strip()]
-        raise TickloomError(
-            f"Kafka's data folder {data_folder(home)} could not be formatted: {lines[-1] if lines else said.returncode}"
-        )
+        why = meaningful((said.stdout + said.stderr).splitlines())
+        raise TickloomError(f"Kafka's data folder {data_folder(home)} could not be formatted: {why}")
     if data_folder(home).exists():
         data_folder(home).rmdir()
     part.rename(data_folder(home))
@@ -171,4 +172,8 @@ def ready(state: State) -> bool:
 
 
 def _write_properties(path: Path, settings: dict[str, str]) -> None:
-    write_whole(path, "".join(f"{name}={value}\n" for name, value in settings.items()))
+    """Write a properties file, which Java reads as Latin-1 with escapes of its own."""
+    text = "".join(f"{name}={value}\n" for name, value in settings.items()).replace("\\", "\\\\")
+    units = text.encode("utf-16-be")
+    codes = [int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2)]
+    write_whole(path, "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes))

@@ -47,7 +47,7 @@ def holder(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.pid
-            if listens and connection.laddr[1] == port:
+            if listens and tuple(connection.laddr)[-1] == port:
                 return f"pid {connection.pid} ({psutil.Process(connection.pid).name()})"
     except psutil.Error:
         pass

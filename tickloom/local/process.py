@@ -38,16 +38,23 @@ def pid_file(home: Path, part: str) -> Path:
 def spawn(home: Path, part: str, command: list[str], output: Path) -> psutil.Process:
     """Start `command` so that it outlives this process, its output in the file `output`, and note its pid."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    kept = {name: value for name in ("PATH", "HOME", "USER", "LANG", "TZ") if (value := os.environ.get(name))}
     with output.open("wb") as out:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            cwd=home, env=kept, start_new_session=True,
+            cwd=home, env=environment(), start_new_session=True,
         )  # fmt: skip
     _children[child.pid] = child
     process = psutil.Process(child.pid)
+    while marker(home, part) not in _arguments(process) and child.poll() is None:
+        time.sleep(0.001)  # the kernel shows a new program's arguments a moment after it began
     write_whole(pid_file(home, part), json.dumps({"pid": child.pid, "started": process.create_time()}))
     return process
+
+
+def environment() -> dict[str, str]:
+    """Return what a server sees of the environment; in the POSIX locale Java could not open files named in Arabic."""
+    kept = {name: value for name in ("PATH", "HOME", "USER", "TZ") if (value := os.environ.get(name))}
+    return kept | {"LC_ALL": "C.UTF-8"}
 
 
 def find(home: Path, part: str) -> Found:

@@ -1,0 +1,47 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from tickloom.cli import doctor as verb
+from tickloom.errors import TickloomError
+from tickloom.local import doctor, java
+
+
+def test_a_missing_java_fails_with_the_fix(tmp_path, monkeypatch):
+    def none():
+        raise TickloomError(f"no Java at all: {java.FIX}")
+
+    monkeypatch.setattr(java, "find_java", none)
+    ran = CliRunner().invoke(verb.app, ["--home", str(tmp_path), "--json"])
+
+    found = {check["name"]: check for check in json.loads(ran.stdout)["checks"]}
+    assert ran.exit_code == 1
+    assert found["java"]["verdict"] == "fail"
+    assert "openjdk-17-jre-headless" in found["java"]["fix"]
+
+
+def test_missing_modules_fail_with_the_fix(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "MODULES", (*doctor.MODULES, "no_such_module"))
+
+    check = doctor.diagnose(tmp_path)[0]
+    assert (check.name, check.verdict) == ("python", "fail")
+    assert "no_such_module" in check.finding
+    assert "pip install 'tickloom[stream]'" in check.fix
+
+
+def test_a_damaged_home_fails_and_the_rest_is_still_told(tmp_path):
+    (tmp_path / "kafka" / "data").mkdir(parents=True)
+    (tmp_path / "kafka" / "data" / "junk").touch()
+
+    found = {check.name: check for check in doctor.diagnose(tmp_path)}
+    assert found["data"].verdict == "fail"
+    assert "--reset" in found["data"].fix
+    assert {"python", "java", "memory", "disk", "ports", "kafka", "cassandra"} <= set(found)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_every_finding_is_printed(tmp_path, arguments):
+    ran = CliRunner().invoke(verb.app, ["--home", str(tmp_path), *arguments])
+    for name in ("python", "java", "kafka jars", "spark jars", "memory", "disk", "open files", "ports", "data"):
+        assert name in ran.stdout
