@@ -190,13 +190,15 @@ def ready(ports: dict[str, int]) -> bool:
     """Say whether the node answers a query."""
     if not answers(ports["cassandra"]):
         return False
-    from cassandra.cluster import Cluster, NoHostAvailable
+    from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
     from cassandra.connection import ConnectionException
+    from cassandra.policies import RoundRobinPolicy
 
     cluster = Cluster(
         [HOST],
         port=ports["cassandra"],
         protocol_version=5,
+        execution_profiles={EXEC_PROFILE_DEFAULT: ExecutionProfile(RoundRobinPolicy())},
         connect_timeout=10,
         schema_metadata_enabled=False,
         token_metadata_enabled=False,

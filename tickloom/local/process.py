@@ -12,6 +12,7 @@ import psutil
 
 from tickloom.local.state import write_whole
 
+DYING_S = 10.0
 Condition = Literal["running", "stopped", "stale pid"]
 _children: dict[int, subprocess.Popen[bytes]] = {}  # those that this very process started, so that they are reaped
 
@@ -65,7 +66,7 @@ def find(home: Path, part: str) -> Found:
         pid, started = int(noted["pid"]), float(noted["started"])
     except (OSError, ValueError, KeyError, TypeError):
         pid, started = 0, 0.0
-    if pid and (process := _alive(pid)):
+    if pid and (process := _settled(pid, started)):
         if mark in _arguments(process):
             return Found("running", process)
         explanation = f"pid {pid} was noted for {part} but belongs to {_name(process)} now (a reboot, or a reused pid)"
@@ -114,13 +115,32 @@ def exit_status(process: psutil.Process) -> int | None:
 
 
 def _alive(pid: int) -> psutil.Process | None:
-    if child := _children.get(pid):
-        child.poll()
+    """Return the process unless it ended; a zombie whose threads still end holds its ports and is alive."""
+    child = _children.get(pid)
+    if child and child.poll() is not None:
+        return None
     try:
         process = psutil.Process(pid)
-        return process if process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD) else None
+        ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD) and process.num_threads() <= 1
+        return None if ended else process
     except psutil.Error:
         return None
+
+
+def _settled(pid: int, started: float) -> psutil.Process | None:
+    """Return the live process of a pid, None if it ended; one that is just dying is waited for.
+
+    A dying process shows no arguments any more, but still holds its files and ports.
+    """
+    deadline = time.monotonic() + DYING_S
+    while (process := _alive(pid)) and not _arguments(process) and time.monotonic() < deadline:
+        try:
+            if abs(process.create_time() - started) > 1:
+                break  # another program, one without arguments
+        except psutil.Error:
+            return None
+        time.sleep(0.01)
+    return process
 
 
 def _arguments(process: psutil.Process) -> list[str]:
