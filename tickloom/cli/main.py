@@ -4,7 +4,6 @@ import importlib
 import sys
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -30,11 +29,11 @@ VERBS: dict[str, str] = {
 class LazyGroup(TyperGroup):
     """Imports a verb's module only when that verb is called, so that ``tickloom --help`` stays fast."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return the verbs in the order of the way of the data."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import the verb's module and return its command, or None for an unknown verb."""
         if cmd_name not in VERBS:
             return None
@@ -44,7 +43,7 @@ class LazyGroup(TyperGroup):
         command.short_help = VERBS[cmd_name]
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the verbs without importing them."""
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
@@ -60,7 +59,7 @@ group = typer.Typer(
 )
 
 
-@group.callback()
+@group.callback(invoke_without_command=True)
 def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True)) -> None:
     if version:
         typer.echo(__version__)

@@ -34,14 +34,20 @@ def run(
 
 
 def execute(
-    manifest: Path, home: Path | None, *, bounded: bool, port: int = 0, host: str = "127.0.0.1"
+    manifest: Path,
+    home: Path | None,
+    *,
+    bounded: bool,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    job_folder: Path | None = None,
 ) -> dict[str, Any]:
-    """Run the manifest and return the totals of this run."""
+    """Run the manifest and return the totals of this run; ``job_folder`` holds checkpoint and lake."""
     from tickloom.cli.wiring import wire
     from tickloom.stream.job import load
 
     job = load(manifest)
-    wiring = wire(job, home)
+    wiring = wire(job, home, job_folder)
 
     from rich.console import Console
 

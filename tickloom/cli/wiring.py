@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tickloom.stream.app import Wiring
 
 
-def wire(job: StreamJob, home: Path | None) -> "Wiring":
+def wire(job: StreamJob, home: Path | None, job_folder: Path | None = None) -> "Wiring":
     """Find addresses and Java, make topics and tables, and return what the application needs.
 
     Raises
@@ -28,7 +28,8 @@ def wire(job: StreamJob, home: Path | None) -> "Wiring":
     from tickloom.stream.app import Wiring
 
     os.environ["JAVA_HOME"] = str(find_java().home)
-    folder = (home or settings().home).absolute() / "jobs" / job.metadata.namespace / job.metadata.name
+    jobs = (home or settings().home).absolute() / "jobs"
+    folder = job_folder or jobs / job.metadata.namespace / job.metadata.name
     folder.mkdir(parents=True, exist_ok=True)
     spec = job.spec
     kafka = spec.source.bootstrap_servers or kafka_address(home)

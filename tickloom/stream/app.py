@@ -11,11 +11,11 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.state import GroupStateTimeout
 
 from tickloom.errors import TickloomError
-from tickloom.stream import control, faults, operator, parse
+from tickloom.stream import control, faults, operator, parse, wire
 from tickloom.stream.job import StreamJob, milliseconds
 from tickloom.stream.ownership import partitions_to_read
 from tickloom.stream.sink import STATS_SCHEMA, SinkSettings, TaskStats, task
@@ -139,7 +139,7 @@ def effects(records: DataFrame, events: DataFrame, job: StreamJob, known: Collec
         OBSERVED, F.count(F.lit(1)).alias("rows_in"), F.count(F.when(~F.col("_mine"), 1)).alias("filtered")
     )
     typed = parse.typed(counted.where("_mine").drop("_mine"), spec)
-    joined = typed.unionByName(control.rows(events, spec.tickers, typed.schema))
+    joined = wire.encoded(typed).unionByName(control.rows(events, spec.tickers))
     return joined.groupBy("group").applyInPandasWithState(
         operator.updater(spec.model_dump_json(by_alias=True)),
         operator.OUTPUT_SCHEMA,

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
 
-from tickloom.stream.operator import CLOSE, FLUSH
+from tickloom.stream import wire
 
-_SCHEMA = "control int, time_us bigint"
+_SCHEMA = "control string, time_us bigint"
 
 
 def stream(spark: SparkSession, folder: Path) -> DataFrame:
@@ -24,34 +23,25 @@ def stream(spark: SparkSession, folder: Path) -> DataFrame:
     return spark.readStream.schema(_SCHEMA).option("maxFilesPerTrigger", 100).json(str(folder))
 
 
-def rows(events: DataFrame, tickers: Sequence[str], schema: StructType) -> DataFrame:
-    """Return each event once for every ticker, in the columns of the typed records."""
-    given = {
-        "group": F.explode(F.array(*(F.lit(ticker) for ticker in tickers))),
-        "time_us": F.col("time_us"),
-        "control": F.col("control"),
-        "source": F.lit(""),
-    }
-    defaults = {"string": F.lit(None).cast("string"), "binary": F.lit(None).cast("binary")}
-    columns = []
-    for item in schema.fields:
-        kind = item.dataType.simpleString()
-        column = given.get(item.name, defaults.get(kind, F.lit(0).cast(kind)))
-        columns.append(column.cast(kind).alias(item.name) if item.name != "group" else column.alias("group"))
-    return events.select(*columns)
+def rows(events: DataFrame, tickers: Sequence[str]) -> DataFrame:
+    """Return ``group`` and ``payload`` of each event, once for every ticker."""
+    return events.select(
+        F.explode(F.array(*(F.lit(ticker) for ticker in tickers))).alias("group"),
+        wire.control_payload(F.col("control"), F.col("time_us")).alias("payload"),
+    )
 
 
 def flush(folder: Path, number: int) -> None:
     """Say that a bounded replay has ended: every unfinished bar becomes final."""
-    _put(folder / f"flush-{number:06d}.json", {"control": FLUSH, "time_us": 0})
+    _put(folder / f"flush-{number:06d}.json", {"control": wire.FLUSH.decode(), "time_us": 0})
 
 
 def close(folder: Path, close_us: int) -> None:
     """Say that the session that ends at ``close_us`` (UTC microseconds) is over; saying it twice is harmless."""
-    _put(folder / f"close-{close_us}.json", {"control": CLOSE, "time_us": close_us})
+    _put(folder / f"close-{close_us}.json", {"control": wire.CLOSE.decode(), "time_us": close_us})
 
 
-def _put(path: Path, event: dict[str, int]) -> None:
+def _put(path: Path, event: dict[str, str | int]) -> None:
     if path.exists():
         return
     part = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,15 +1,18 @@
 """The effects of many tickers, decoded and put together as the tables that the sinks write."""
 
-from collections.abc import Iterator, Sequence
+import json
+import pickle
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tickloom.stream.machine import vwap
-from tickloom.stream.parse import DEAD_GROUP
+from tickloom.stream import fields
+from tickloom.stream.machine import Effects, vwap
 from tickloom.stream.rows import BAR, INTERVAL_NAMES, TICK, UNKNOWN_VOLUME, Array
+from tickloom.stream.wire import Refused
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,12 @@ class Batch:
         int32: the ticker of each row.
     values
         float64[len(bars), number of indicators].
-    dead
-        Refused records as dictionaries: key, value, reason, detail, partition, offset.
-    duplicates, tickers
-        Counts.
+    refused
+        Records that became dead letters.
+    duplicates
+        How many records were repeats.
+    partition
+        Partition of the state that all this comes from.
     """
 
     names: list[str]
@@ -41,10 +46,9 @@ class Batch:
     bars: Array
     bar_of: Array
     values: Array
-    dead: list[dict[str, Any]]
+    refused: list[Refused]
     duplicates: int
-    tickers: int
-    partition: int = 0
+    partition: int
 
     def stock_prices(self) -> pa.Table:
         """Return the rows of the table ``stock_prices``."""
@@ -120,48 +124,66 @@ def indicator_maps(values: Array, final: Array, names: Sequence[str]) -> pa.Arra
     return pa.MapArray.from_arrays(bounds, keys, pa.array(values[known]))
 
 
-def decode(batches: Iterator[pa.RecordBatch], indicators: int) -> Batch:
-    """Decode the rows of the stateful operator, one per group, and put them together.
+def pack(ticker: str, done: Effects, late: Sequence[Refused]) -> bytes:
+    """Return one ticker's effects as one value."""
+    about = {"ticker": ticker, "sources": done.sources, "duplicates": done.duplicates}
+    return fields.pack(
+        {
+            "about": json.dumps(about, separators=(",", ":")).encode(),
+            "ticks": done.ticks.tobytes(),
+            "bars": done.bars.tobytes(),
+            "values": done.values.tobytes(),
+            "refused": pickle.dumps(list(late)) if late else b"",
+        }
+    )
+
+
+def pack_refused(refused: Sequence[Refused]) -> bytes:
+    """Return refused records, which have no ticker, as one value."""
+    return fields.pack({"refused": pickle.dumps(list(refused))})
+
+
+def decode(packed: Iterable[bytes], indicators: int, partition: int = 0) -> Batch:
+    """Put the effects of many tickers together.
 
     Parameters
     ----------
-    batches
-        Record batches with the columns of ``operator.OUTPUT_SCHEMA``.
+    packed
+        What ``pack`` and ``pack_refused`` made.
     indicators
         Number of indicators: the width of ``values``.
+    partition
+        Partition of the state that the effects come from.
     """
-    from pyspark import TaskContext
-
     names: list[str] = []
     codes: dict[str, int] = {}
     ticks, tick_of, bars, bar_of, values = [], [], [], [], []
-    dead: list[dict[str, Any]] = []
+    refused: list[Refused] = []
     duplicates = 0
-    for batch in batches:
-        for row in batch.to_pylist():
-            if row["dead"]:
-                dead += pa.ipc.open_stream(row["dead"]).read_all().to_pylist()
-            if row["group"].startswith(DEAD_GROUP):
-                continue
-            number = len(names)
-            names.append(row["group"])
-            duplicates += row["duplicates"]
-            mine = np.frombuffer(row["ticks"], TICK)
-            if len(mine):
-                own = row["sources"].split(",")
-                for name in own:
-                    codes.setdefault(name, len(codes))
-                if [codes[name] for name in own] != list(range(len(own))):
-                    mine = mine.copy()
-                    mine["source"] = np.array([codes[name] for name in own], np.int16)[mine["source"]]
-                ticks.append(mine)
-                tick_of.append(np.full(len(mine), number, np.int32))
-            built = np.frombuffer(row["bars"], BAR)
-            if len(built):
-                bars.append(built)
-                bar_of.append(np.full(len(built), number, np.int32))
-                values.append(np.frombuffer(row["values"]).reshape(len(built), indicators))
-    context = TaskContext.get()
+    for blob in packed:
+        part = fields.unpack(blob)
+        if part["refused"]:
+            # these bytes come from this application's own operator, through Spark, and from nowhere else
+            refused += pickle.loads(part["refused"])  # noqa: S301
+        if "about" not in part:
+            continue
+        about = json.loads(part["about"])
+        number = len(names)
+        names.append(about["ticker"])
+        duplicates += about["duplicates"]
+        mine = np.frombuffer(part["ticks"], TICK)
+        if len(mine):
+            place = [codes.setdefault(name, len(codes)) for name in about["sources"]]
+            if place != list(range(len(place))):
+                mine = mine.copy()
+                mine["source"] = np.array(place, np.int16)[mine["source"]]
+            ticks.append(mine)
+            tick_of.append(np.full(len(mine), number, np.int32))
+        built = np.frombuffer(part["bars"], BAR)
+        if len(built):
+            bars.append(built)
+            bar_of.append(np.full(len(built), number, np.int32))
+            values.append(np.frombuffer(part["values"]).reshape(len(built), indicators))
     return Batch(
         names=names,
         sources=list(codes),
@@ -170,10 +192,9 @@ def decode(batches: Iterator[pa.RecordBatch], indicators: int) -> Batch:
         bars=_join(bars, BAR),
         bar_of=_join(bar_of, np.dtype(np.int32)),
         values=np.concatenate(values) if values else np.empty((0, indicators)),
-        dead=dead,
+        refused=refused,
         duplicates=duplicates,
-        tickers=len(names),
-        partition=context.partitionId() if context else 0,
+        partition=partition,
     )
 
 

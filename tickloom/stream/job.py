@@ -39,7 +39,7 @@ class Source(Model):
     topic: str = Field("prices", description="Topic of price records.", pattern=r"^[a-zA-Z0-9._-]{1,249}$")
     keyed: bool = Field(
         True,
-        description="Whether the ticker's murmur2 gives a record's partition, so that only the tickers' partitions are read.",
+        description="Whether a record's partition is its ticker's murmur2; if so, only those partitions are read.",
     )
     starting_offsets: Literal["earliest", "latest"] = Field(
         "earliest", description="Where a job without checkpoint starts."
@@ -144,7 +144,7 @@ class Trigger(Model):
 
     interval: Duration | None = Field(
         None,
-        description="Least time between the starts of two micro-batches; by default one starts when the last has ended.",
+        description="Least time between starts of micro-batches; by default one starts when the last has ended.",
     )
 
 

@@ -8,7 +8,7 @@ from numba import njit
 from tickloom.stream.rows import UNKNOWN_VOLUME, Array
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def is_sorted(time_us: Array, rank: Array, sequence: Array) -> bool:
     """Return whether the keys (time, rank of source, sequence) strictly increase."""
     for i in range(1, len(time_us)):
@@ -17,7 +17,7 @@ def is_sorted(time_us: Array, rank: Array, sequence: Array) -> bool:
     return True
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, inline="always")
 def less(a_us: int, a_rank: int, a_sequence: int, b_us: int, b_rank: int, b_sequence: int) -> bool:
     """Return whether key a comes before key b."""
     if a_us != b_us:
@@ -27,7 +27,7 @@ def less(a_us: int, a_rank: int, a_sequence: int, b_us: int, b_rank: int, b_sequ
     return a_sequence < b_sequence
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def find_duplicates(
     time_us: Array, code: Array, sequence: Array, seen_us: Array, seen_code: Array, seen_sequence: Array, out: Array
 ) -> int:
@@ -60,7 +60,7 @@ def find_duplicates(
     return marked
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def score(rows: Array, before: Array, window: int, threshold: float) -> Array:
     """Fill ``mean``, ``deviation``, ``z_score`` and ``anomaly`` of the rows that are not late.
 
@@ -101,7 +101,7 @@ def score(rows: Array, before: Array, window: int, threshold: float) -> Array:
     return history[max(0, size - window) : size].copy()
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def build_bars(
     rows: Array,
     start_us: Array,

@@ -283,18 +283,17 @@ class Machine:
         )
         state, values = self.engine.update(state, block)
         mine.indicators = self.engine.dump(state)
-        return values
+        return np.asarray(values)
 
 
 def _before(ticks: Array, ranks: Array, state: TickerState, last_rank: int) -> Array:
     """Return which ticks come before the last applied key."""
     same_time = ticks["time_us"] == state.last_us
     same_source = ranks == last_rank
-    return (
-        (ticks["time_us"] < state.last_us)
-        | (same_time & (ranks < last_rank))
-        | (same_time & same_source & (ticks["sequence"] < state.last_sequence))
-    )
+    before: Array = ticks["time_us"] < state.last_us
+    before |= same_time & (ranks < last_rank)
+    before |= same_time & same_source & (ticks["sequence"] < state.last_sequence)
+    return before
 
 
 def vwap(bars: Array) -> Array:

@@ -93,7 +93,6 @@ def typed(records: DataFrame, spec: Spec) -> DataFrame:
         "value",
         "partition",
         "offset",
-        F.lit(0).alias("control"),
     )
 
 

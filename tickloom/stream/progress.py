@@ -143,7 +143,7 @@ class Progress:
             self._dead.labels(self._job, reason).inc(count)
 
     def _remember(self, report: dict[str, Any], rows: int, seconds: float) -> None:
-        kafka = next((s for s in report["sources"] if "Kafka" in s["description"]), {})
+        kafka: dict[str, Any] = next((s for s in report["sources"] if "Kafka" in s["description"]), {})
         end, latest = _offsets(kafka.get("endOffset")), _offsets(kafka.get("latestOffset"))
         lag = sum(max(0, offset - end.get(partition, 0)) for partition, offset in latest.items())
         state_rows = sum(int(item.get("numRowsTotal", 0)) for item in report.get("stateOperators", []))

@@ -10,13 +10,13 @@ from typing import Any
 
 import structlog
 from pyspark.sql import SparkSession
-from pyspark.sql.streaming import StreamingQuery
 from pyspark.sql.streaming.listener import (
     QueryProgressEvent,
     QueryStartedEvent,
     QueryTerminatedEvent,
     StreamingQueryListener,
 )
+from pyspark.sql.streaming.query import StreamingQuery
 
 from tickloom.errors import TickloomError
 from tickloom.market.sessions import session_table

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyspark import TaskContext
 
 from tickloom.bus.deadletters import headers
 from tickloom.bus.producer import Producer
@@ -86,13 +87,12 @@ class TaskStats:
     bars: int = 0
     final_bars: int = 0
     duplicates: int = 0
-    tickers: int = 0
     dead: dict[str, int] = field(default_factory=dict)
     latency: Histogram = field(default_factory=Histogram)
 
     def add(self, other: "TaskStats") -> None:
         """Add another task's counts to these."""
-        for name in ("ticks", "late", "anomalies", "bars", "final_bars", "duplicates", "tickers"):
+        for name in ("ticks", "late", "anomalies", "bars", "final_bars", "duplicates"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for reason, count in other.dead.items():
             self.dead[reason] = self.dead.get(reason, 0) + count
@@ -126,7 +126,10 @@ def task(settings_json: str, batch_id: int) -> Callable[[Iterator[pa.RecordBatch
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         settings = SinkSettings.from_json(settings_json)
-        stats = write(settings, batch_id, decode(batches, len(settings.indicators)))
+        packed = (value.as_py() for batch in batches for value in batch.column(0))
+        context = TaskContext.get()
+        effects = decode(packed, len(settings.indicators), context.partitionId() if context else 0)
+        stats = write(settings, batch_id, effects)
         yield pa.record_batch([pa.array([stats.to_json()])], names=["stats"])
 
     return run
@@ -141,7 +144,7 @@ def write(settings: SinkSettings, batch_id: int, batch: Batch) -> TaskStats:
     def reach(point: str) -> None:
         faults.reach(point, batch_id, settings.fault, settings.driver)
 
-    stats = TaskStats(duplicates=batch.duplicates, tickers=batch.tickers)
+    stats = TaskStats(duplicates=batch.duplicates)
     flagged = np.flatnonzero(batch.ticks["anomaly"] == 1)
     if len(batch.ticks) or len(batch.bars):
         reach("cassandra.before")
@@ -165,8 +168,8 @@ def write(settings: SinkSettings, batch_id: int, batch: Batch) -> TaskStats:
     stats.anomalies = len(flagged)
     stats.bars = len(batch.bars)
     stats.final_bars = int(batch.bars["final"].sum())
-    for letter in batch.dead:
-        stats.dead[letter["reason"]] = stats.dead.get(letter["reason"], 0) + 1
+    for letter in batch.refused:
+        stats.dead[letter.reason] = stats.dead.get(letter.reason, 0) + 1
     return stats
 
 
@@ -179,16 +182,16 @@ def _publish(settings: SinkSettings, batch: Batch, flagged: Any, reach: Callable
     if settings.write_anomalies and len(flagged):
         topic = settings.topics["anomalies"]
         outgoing += [(topic, key, value, None) for key, value in messages.anomalies(batch, flagged, settings.threshold)]
-    for letter in batch.dead:
+    for letter in batch.refused:
         about = headers(
-            reason=letter["reason"],
-            detail=letter["detail"] or "",
+            reason=letter.reason,
+            detail=letter.detail,
             topic=settings.topics["prices"],
-            partition=letter["partition"],
-            offset=letter["offset"],
+            partition=letter.partition,
+            offset=letter.offset,
             job=settings.job,
         )
-        outgoing.append((settings.topics["dead-letters"], letter["key"], letter["value"], about))
+        outgoing.append((settings.topics["dead-letters"], letter.key, letter.value, about))
     if not outgoing:
         return
     reach("topics.before")

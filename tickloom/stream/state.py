@@ -1,7 +1,6 @@
 """What the stream remembers of one ticker, as one versioned binary blob."""
 
 import json
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,15 +8,12 @@ from typing import Any
 import numpy as np
 
 from tickloom.errors import TickloomError
+from tickloom.stream.fields import Fields, pack, unpack, version_of
 from tickloom.stream.rows import BAR, Array, empty
 
 VERSION = 1
-_HEAD = struct.Struct("<4sHH")
-_FIELD = struct.Struct("<BI")
-_MAGIC = b"TLST"
 NEVER = -(2**63)
 
-Fields = dict[str, bytes]
 MIGRATIONS: dict[int, Callable[[Fields], Fields]] = {}
 """From a version to the step that makes the next version's fields of its fields."""
 
@@ -94,7 +90,7 @@ class TickerState:
         for seconds, item in self.intervals.items():
             fields[f"bars.{seconds}"] = item.bars.tobytes()
             fields[f"indicators.{seconds}"] = item.indicators
-        return pack(fields)
+        return pack(fields, VERSION)
 
     @classmethod
     def from_bytes(cls, blob: bytes) -> "TickerState":
@@ -105,7 +101,7 @@ class TickerState:
         TickloomError
             The blob is damaged, or was written by a newer Tickloom.
         """
-        fields = unpack(blob)
+        fields = migrated(blob)
         about: dict[str, Any] = json.loads(fields["about"])
         last = about["last"]
         return cls(
@@ -130,36 +126,21 @@ class TickerState:
         )
 
 
-def pack(fields: Fields, version: int = VERSION) -> bytes:
-    """Return named fields as one blob with its version in front."""
-    parts = [_HEAD.pack(_MAGIC, version, len(fields))]
-    for name, payload in fields.items():
-        raw = name.encode()
-        parts += (_FIELD.pack(len(raw), len(payload)), raw, payload)
-    return b"".join(parts)
+def migrated(blob: bytes) -> Fields:
+    """Return a blob's fields, brought to this version by ``MIGRATIONS``.
 
-
-def unpack(blob: bytes) -> Fields:
-    """Return a blob's fields, brought to this version by ``MIGRATIONS``."""
-    magic, version, count = _HEAD.unpack_from(blob)
-    if magic != _MAGIC:
-        raise TickloomError(
-            f"state blob begins with {magic!r}, not {_MAGIC!r}: the checkpoint is not one of Tickloom's"
-        )
+    Raises
+    ------
+    TickloomError
+        The blob is damaged, or was written by a newer Tickloom.
+    """
+    version = version_of(blob)
     if version > VERSION:
         raise TickloomError(
-            f"state blob has version {version}, this Tickloom reads up to {VERSION}: "
+            f"state has version {version}, this Tickloom reads up to {VERSION}: "
             "run the newer release, or start a new checkpoint"
         )
-    at = _HEAD.size
-    fields: Fields = {}
-    for _ in range(count):
-        name_size, size = _FIELD.unpack_from(blob, at)
-        at += _FIELD.size
-        name = blob[at : at + name_size].decode()
-        at += name_size
-        fields[name] = blob[at : at + size]
-        at += size
+    fields = unpack(blob)
     while version < VERSION:
         fields = MIGRATIONS[version](fields)
         version += 1
