@@ -96,7 +96,7 @@ class SessionTable:
 
 def day_of(days: int) -> date:
     """Return the date of a number of days since 1970."""
-    return _EPOCH + timedelta(days=days)
+    return _EPOCH + timedelta(days=int(days))
 
 
 def days_of(day: date) -> int:
