@@ -1,0 +1,1 @@
+"""Kafka: topics, message schemas, producers, dead letters and small readers."""

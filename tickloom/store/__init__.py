@@ -1,0 +1,1 @@
+"""Cassandra: tables and their migrations, the writer and the queries."""

@@ -1,0 +1,107 @@
+"""Dead letters: why a record was refused, as headers beside the record's own bytes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tickloom.errors import TickloomError
+
+REASONS: dict[str, str] = {
+    "not-json": "The value is not a JSON object of a price, or there is no value.",
+    "not-utf8": "The value is not UTF-8.",
+    "missing-field": "A required field is absent or null; the detail names it.",
+    "bad-value": "A field has a value that its schema does not allow; the detail names it.",
+    "bad-price": "A price is not a finite number above 0, or open and price do not lie between low and high.",
+    "bad-time": "The time is not ISO-8601 in UTC, or lies before 1990.",
+    "future-time": "The time lies further in the future than the job tolerates.",
+    "unknown-ticker": "The ticker is in no instrument list, or not one of the job's.",
+    "key-mismatch": "The record's key is not its ticker.",
+    "no-key": "The record has no key; a price's key is its ticker.",
+    "too-large": "The record is larger than the job allows.",
+    "schema-version": "The field v names a version that this job does not read.",
+    "late": "The record came after its bar was final and later than the job tolerates.",
+}
+"""Each reason with its meaning."""
+
+HEADERS: dict[str, str] = {
+    "reason": "One of the reasons.",
+    "detail": "What exactly was wrong, in words.",
+    "topic": "Topic that the record came from.",
+    "partition": "Partition that it came from, a decimal number.",
+    "offset": "Offset that it had there, a decimal number.",
+    "id": "topic-partition-offset: the same whenever the letter is written again.",
+    "job": "StreamJob that refused it.",
+}
+"""Each header with its meaning; all values are UTF-8 text."""
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A refused record: its bytes and why it was refused."""
+
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    job: str
+    key: bytes | None = None
+    value: bytes | None = None
+
+    @property
+    def id(self) -> str:
+        """What identifies the refused record: its place."""
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+
+def headers(*, reason: str, detail: str, topic: str, partition: int, offset: int, job: str) -> Headers:
+    """Return the headers of a dead letter.
+
+    Raises
+    ------
+    TickloomError
+        The reason is not one of ``REASONS``.
+    """
+    if reason not in REASONS:
+        raise TickloomError(f"dead letter: reason {reason!r} is unknown; known: {', '.join(REASONS)}")
+    values = {
+        "reason": reason,
+        "detail": detail,
+        "topic": topic,
+        "partition": str(partition),
+        "offset": str(offset),
+        "id": f"{topic}-{partition}-{offset}",
+        "job": job,
+    }
+    return [(name, text.encode("utf-8", "replace")) for name, text in values.items()]
+
+
+def parse(
+    found: Sequence[tuple[str, bytes | None]] | Mapping[str, bytes | None] | None,
+    key: bytes | None,
+    value: bytes | None,
+) -> DeadLetter:
+    """Return the dead letter that a record of the topic holds.
+
+    Raises
+    ------
+    TickloomError
+        A header is absent or is not what ``headers`` writes.
+    """
+    texts = {name: (text or b"").decode("utf-8", "replace") for name, text in dict(found or {}).items()}
+    try:
+        return DeadLetter(
+            reason=texts["reason"],
+            detail=texts["detail"],
+            topic=texts["topic"],
+            partition=int(texts["partition"]),
+            offset=int(texts["offset"]),
+            job=texts["job"],
+            key=key,
+            value=value,
+        )
+    except (KeyError, ValueError) as error:
+        raise TickloomError(
+            f"a record of the dead letters' topic lacks a usable header ({error}); it must have {', '.join(HEADERS)}"
+        ) from None

@@ -1,0 +1,161 @@
+"""The topics: their names, settings and creation, and the partition that a key belongs to."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewTopic
+
+from tickloom.errors import TickloomError
+from tickloom.settings import settings
+
+log = structlog.get_logger(__name__)
+
+PARTITIONS = 3
+DAY_MS = 86_400_000
+MAX_MESSAGE_BYTES = 4 << 20
+MAX_LETTER_BYTES = 5 << 20
+"""A dead letter is the refused record with headers put to it, so it may be larger than any record."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a topic is for, and the settings that follow from it."""
+
+    retention_days: int
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+
+    def config(self, replication: int) -> dict[str, str]:
+        """Return the topic's settings as Kafka names them."""
+        return {
+            "compression.type": "lz4",
+            "retention.ms": str(self.retention_days * DAY_MS),
+            "max.message.bytes": str(self.max_message_bytes),
+            "min.insync.replicas": "2" if replication >= 3 else "1",
+        }
+
+
+ROLES: dict[str, Role] = {
+    "prices": Role(7),
+    "news": Role(7),
+    "bars": Role(30),
+    "anomalies": Role(7),
+    "sentiment": Role(7),
+    "forecasts": Role(30),
+    "dead-letters": Role(30, MAX_LETTER_BYTES),
+}
+
+
+def topic_name(role: str) -> str:
+    """Return the name that the installation gives the topic of a role, for example ``morocco-prices``."""
+    if role not in ROLES:
+        raise TickloomError(f"topic {role!r} is unknown; known: {', '.join(ROLES)}")
+    return settings().topic_prefix + role
+
+
+def ensure(bootstrap: str, roles: Iterable[str] = ROLES, *, timeout_s: float = 30.0) -> list[str]:
+    """Create the topics that are absent and return their names; topics that exist are never altered.
+
+    A topic that exists with other settings is left as it is, and a warning names each difference.
+
+    Raises
+    ------
+    TickloomError
+        The broker does not answer or refuses to create a topic.
+    """
+    wanted = {topic_name(role): ROLES[role] for role in roles}
+    return create(bootstrap, wanted, timeout_s=timeout_s)
+
+
+def create(bootstrap: str, wanted: dict[str, Role], *, timeout_s: float = 30.0) -> list[str]:
+    """Create the topics of ``wanted`` (name to role) that are absent and return their names."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    replication = settings().replication
+    try:
+        found = admin.list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        raise away(bootstrap, error) from None
+    absent = {name: role for name, role in wanted.items() if name not in found}
+    made = _create(admin, bootstrap, absent, replication, timeout_s)
+    _compare(admin, {name: role for name, role in wanted.items() if name not in made}, replication, timeout_s)
+    return made
+
+
+def _create(
+    admin: AdminClient, bootstrap: str, absent: dict[str, Role], replication: int, timeout_s: float
+) -> list[str]:
+    if not absent:
+        return []
+    new = [NewTopic(name, PARTITIONS, replication, config=role.config(replication)) for name, role in absent.items()]
+    made = []
+    for name, future in admin.create_topics(new, operation_timeout=timeout_s, request_timeout=timeout_s).items():
+        try:
+            future.result(timeout_s)
+            made.append(name)
+        except KafkaException as error:
+            # Another process may create the same topics at the same time.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise TickloomError(
+                    f"topic {name!r} could not be created at {bootstrap}: {error.args[0].str()}"
+                ) from None
+    return made
+
+
+def _compare(admin: AdminClient, there: dict[str, Role], replication: int, timeout_s: float) -> None:
+    """Warn of each difference between the topics and what this version would make."""
+    if not there:
+        return
+    described = admin.list_topics(timeout=timeout_s).topics
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in there]
+    configs = {
+        resource.name: future.result(timeout_s)
+        for resource, future in admin.describe_configs(resources, request_timeout=timeout_s).items()
+    }
+    for name, role in there.items():
+        wanted = {"partitions": str(PARTITIONS), "replication": str(replication), **role.config(replication)}
+        partitions = described[name].partitions
+        actual = {
+            "partitions": str(len(partitions)),
+            "replication": str(len(partitions[0].replicas)) if 0 in partitions else "",
+            **{key: entry.value for key, entry in configs[name].items()},
+        }
+        different = {
+            key: f"{actual.get(key)}, not {value}" for key, value in wanted.items() if actual.get(key) != value
+        }
+        if different:
+            log.warning("topic exists with other settings and is left as it is", topic=name, **different)
+
+
+def away(bootstrap: str, error: KafkaException) -> TickloomError:
+    """Return the error that says that the broker does not answer."""
+    return TickloomError(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}; is it up? (`tickloom status`)")
+
+
+@lru_cache(maxsize=65_536)
+def partition_for(key: bytes, partitions: int) -> int:
+    """Return the partition that a keyed record goes to.
+
+    This is Kafka's own rule, ``toPositive(murmur2(key)) % partitions`` of ``BuiltInPartitioner``, which librdkafka
+    calls ``murmur2_random``: whoever produces by it agrees on where a ticker is.
+    """
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def murmur2(data: bytes) -> int:
+    """Return the 32-bit murmur2 hash, unsigned, with the seed that Kafka uses."""
+    m, mask = 0x5BD1E995, 0xFFFFFFFF
+    h = 0x9747B28C ^ len(data)
+    whole = len(data) & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * m & mask
+        k = (k ^ (k >> 24)) * m & mask
+        h = (h * m & mask) ^ k
+    if tail := data[whole:]:
+        h = (h ^ int.from_bytes(tail, "little")) * m & mask
+    h = (h ^ (h >> 13)) * m & mask
+    return h ^ (h >> 15)
