@@ -82,8 +82,9 @@ class Engine:
                 rows[key] = [OPCODES.index(item.kernel), at, size, *arguments, *unused]
                 label = f"{item.kernel}({','.join(f'{value:g}' for value in item.arguments)})"
                 self._parts.append(Part(label, at, size))
-                initial.append(np.full(size, slot.fill))
-                initial[-1][0] = 0.0
+                initial.append(np.zeros(size))
+                if slot.zeros is not None:
+                    initial[-1][slot.zeros :] = np.nan
                 at += size
             rows[key][6 + item.output] = column
         program = np.array(list(rows.values()), np.float64).reshape(len(rows), WIDTH)
@@ -119,8 +120,8 @@ class Engine:
             self._run(self._program, after, day, high, low, close, volume, out)
         except TypeError:
             # another dtype, a stride or a read-only array: the loops are compiled for one kind of array alone
-            columns = [np.array(column, np.float64, order="C") for column in (high, low, close, volume)]
-            self._run(self._program, after, np.array(day, np.int32, order="C"), *columns, out)
+            high, low, close, volume = (np.array(c, np.float64, order="C") for c in (high, low, close, volume))
+            self._run(self._program, after, np.array(day, np.int32, order="C"), high, low, close, volume, out)
         return after, out[:-1].T
 
     def dump(self, state: Floats) -> bytes:

@@ -9,9 +9,12 @@ cannot pile up, and where a block ends makes no difference.
 
 import math
 
+import numpy as np
+
 from tickloom.indicators.compiler import Floats, Ints, inner
 
 nan, isnan = math.nan, math.isnan
+TILE = 128
 
 
 @inner
@@ -133,70 +136,64 @@ def lag(x: Floats, s: Floats, n: int, out: Floats, momentum: Floats, roc: Floats
 
 
 @inner
-def deviations(window: Floats, n: int) -> tuple[float, float]:
-    """Return the mean of the window less its first value, and the sum of squared deviations from the mean.
+def deviations(w: Floats, n: int, center: Floats, squares: Floats) -> None:
+    """Measure the windows ``w[i : i + n]``: mean less the first value, and sum of squared deviations from the mean.
 
-    Two passes; four sums side by side, because one sum would wait for each addition. A flat window gives exactly 0.
+    Two passes, from a window's oldest value to its newest, many windows side by side. A flat window gives exactly 0.
     """
-    origin, whole = window[0], n // 4 * 4
-    a = b = c = d = 0.0
-    for j in range(0, whole, 4):
-        a += window[j] - origin
-        b += window[j + 1] - origin
-        c += window[j + 2] - origin
-        d += window[j + 3] - origin
-    for j in range(whole, n):
-        a += window[j] - origin
-    center = ((a + b) + (c + d)) / n
-    a = b = c = d = 0.0
-    for j in range(0, whole, 4):
-        a += (window[j] - origin - center) ** 2
-        b += (window[j + 1] - origin - center) ** 2
-        c += (window[j + 2] - origin - center) ** 2
-        d += (window[j + 3] - origin - center) ** 2
-    for j in range(whole, n):
-        a += (window[j] - origin - center) ** 2
-    return center, (a + b) + (c + d)
+    count = len(center)
+    first = w[:count]
+    center[:] = 0.0
+    squares[:] = 0.0
+    for j in range(n):
+        value = w[j : j + count]
+        for i in range(count):
+            center[i] += value[i] - first[i]
+    for i in range(count):
+        center[i] /= n
+    for j in range(n):
+        value = w[j : j + count]
+        for i in range(count):
+            gap = value[i] - first[i] - center[i]
+            squares[i] += gap * gap
 
 
 @inner
 def moments(
     x: Floats, s: Floats, n: int, sigmas: float, up: Floats, middle: Floats, down: Floats, width: Floats, std: Floats
 ) -> None:
-    """Mean and population deviation; the ring is written twice, so that the window always lies in one piece."""
-    at, seen, bad, ring = int(s[0]), int(s[1]), int(s[2]), s[3:]
-    for i in range(len(x)):
-        bad += int(isnan(x[i])) - int(isnan(ring[at]))
-        ring[at] = ring[at + n] = x[i]
-        at = at + 1 if at + 1 < n else 0
-        seen = min(seen + 1, n)
-        if seen < n or bad > 0:
-            up[i] = middle[i] = down[i] = width[i] = std[i] = nan
-            continue
-        center, squares = deviations(ring[at : at + n], n)
-        center += ring[at]
-        deviation = math.sqrt(squares / n)
-        top, bottom = center + sigmas * deviation, center - sigmas * deviation
-        up[i], middle[i], down[i], std[i] = top, center, bottom, deviation
-        width[i] = (top - bottom) / center if center != 0.0 else nan
-    s[0], s[1], s[2] = at, seen, bad
+    """Mean and population deviation; ``s`` is the last n closes, NaN before the first, which makes the warm-up."""
+    tile = min(len(x), TILE)
+    w, center, squares = np.empty(n + tile), np.empty(tile), np.empty(tile)
+    w[:n] = s
+    for begin in range(0, len(x), TILE):
+        count = min(TILE, len(x) - begin)
+        w[n : n + count] = x[begin : begin + count]
+        deviations(w[1:], n, center[:count], squares[:count])
+        for i in range(count):
+            at, average, deviation = begin + i, center[i] + w[i + 1], math.sqrt(squares[i] / n)
+            up[at], down[at] = average + sigmas * deviation, average - sigmas * deviation
+            middle[at], std[at] = average, deviation
+            width[at] = (up[at] - down[at]) / average if average != 0.0 else nan
+        w[:n] = w[count : count + n].copy()
+    s[:] = w[:n]
 
 
 @inner
 def zscore(x: Floats, day: Ints, s: Floats, n: int, threshold: float, z: Floats, days: Floats) -> None:
     """Close against the n closes before it, and the days since it was last beyond the threshold."""
-    at, seen, bad, marked, marked_day, ring = int(s[0]), int(s[1]), int(s[2]), s[3], s[4], s[5:]
-    for i in range(len(x)):
-        z[i] = nan
-        if seen == n and bad == 0:
-            center, squares = deviations(ring[at : at + n], n)
-            if squares > 0.0:
-                z[i] = (x[i] - ring[at] - center) / math.sqrt(squares / (n - 1))
-        if abs(z[i]) > threshold:
-            marked, marked_day = 1.0, float(day[i])
-        days[i] = day[i] - marked_day if marked > 0.0 else nan
-        bad += int(isnan(x[i])) - int(isnan(ring[at]))
-        ring[at] = ring[at + n] = x[i]
-        at = at + 1 if at + 1 < n else 0
-        seen = min(seen + 1, n)
-    s[0], s[1], s[2], s[3], s[4] = at, seen, bad, marked, marked_day
+    marked, marked_day, tile = s[0], s[1], min(len(x), TILE)
+    w, center, squares = np.empty(n + tile), np.empty(tile), np.empty(tile)
+    w[:n] = s[2:]
+    for begin in range(0, len(x), TILE):
+        count = min(TILE, len(x) - begin)
+        w[n : n + count] = x[begin : begin + count]
+        deviations(w, n, center[:count], squares[:count])
+        for i in range(count):
+            at = begin + i
+            z[at] = (x[at] - w[i] - center[i]) / math.sqrt(squares[i] / (n - 1)) if squares[i] > 0.0 else nan
+            if abs(z[at]) > threshold:
+                marked, marked_day = 1.0, float(day[at])
+            days[at] = day[at] - marked_day if marked > 0.0 else nan
+        w[:n] = w[count : count + n].copy()
+    s[0], s[1], s[2:] = marked, marked_day, w[:n]

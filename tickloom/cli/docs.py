@@ -1,0 +1,56 @@
+"""``tickloom docs``: the pages that are made from the code."""
+
+import importlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tickloom.errors import TickloomError
+
+PAGES = {"indicators": "tickloom.indicators.page", "settings": "tickloom.settings_page"}
+app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if the page is not current.")]
+Folder = Annotated[Path, typer.Option(help="Folder of the pages.")]
+_HERE = Path("docs")
+
+
+@app.callback()
+def docs() -> None:
+    """Write the pages that are generated from the code."""
+
+
+@app.command(epilog="Example: tickloom docs indicators --check")
+def indicators(check: Check = False, folder: Folder = _HERE) -> None:
+    """Write docs/indicators.md from the registry of indicators."""
+    _make(["indicators"], folder, check)
+
+
+@app.command(epilog="Example: tickloom docs settings")
+def settings(check: Check = False, folder: Folder = _HERE) -> None:
+    """Write docs/settings.md from the settings."""
+    _make(["settings"], folder, check)
+
+
+@app.command("all", epilog="Example: tickloom docs all --check")
+def everything(check: Check = False, folder: Folder = _HERE) -> None:
+    """Write every generated page."""
+    _make(list(PAGES), folder, check)
+
+
+def _make(names: list[str], folder: Path, check: bool) -> None:
+    if not folder.is_dir():
+        raise TickloomError(f"folder {folder} does not exist; call this in the repository, or name one with --folder")
+    stale: list[str] = []
+    for name in names:
+        path = folder / f"{name}.md"
+        text = importlib.import_module(PAGES[name]).render()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            typer.echo(f"{path} is current", err=True)
+        elif check:
+            stale.append(f"{path} differs from the code; run: tickloom docs {name}")
+        else:
+            path.write_text(text, encoding="utf-8")
+            typer.echo(f"{path} written", err=True)
+    if stale:
+        raise TickloomError("; ".join(stale))
