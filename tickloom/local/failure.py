@@ -16,7 +16,7 @@ def explain(
 ) -> TickloomError:
     """Return the error of a server that ended while it started, or did not answer for `waited_s`."""
     lines = _lines(home, part)
-    text = "\n".join(lines)
+    text = "\n".join(_severe(lines))
     if waited_s is not None:
         what = f"{part} did not answer within {waited_s:.0f} s"
     elif exit_status is not None and exit_status < 0:
@@ -35,13 +35,13 @@ def last_words(home: Path, part: str) -> str:
 
 
 def advice(text: str, home: Path, part: str, state: State, exit_status: int | None) -> str:
-    """Return what to do about the cause that stands in a log."""
-    if "No space left" in text:
+    """Return what to do about the cause that stands in a log's lines of errors."""
+    if re.search(r"No space left|Insufficient disk space|FSDiskFull", text):
         return f"the disk of {home} is full: free 2 GB, or name a folder on another disk with --home"
     if "Address already in use" in text or "BindException" in text:
         port = state.ports.get(part)
         return f"a port (such as {port}) was taken in the meantime: try again, or name one with --{part}-port"
-    if "OutOfMemoryError" in text or "Cannot allocate memory" in text or exit_status == -9:
+    if "OutOfMemoryError:" in text or "Cannot allocate memory" in text or exit_status == -9:
         return "memory ran out: the stack needs 2.5 GB free; `tickloom doctor` says how much there is"
     if re.search(r"Corrupt|CommitLogReplayException|checksum mismatch", text, re.IGNORECASE):
         return (
@@ -54,8 +54,12 @@ def advice(text: str, home: Path, part: str, state: State, exit_status: int | No
 def meaningful(lines: list[str]) -> str:
     """Return the last line that tells of an error, else the last line that is no stack trace."""
     plain = [line.strip() for line in lines if not _TRACE.search(line)]
-    severe = [line for line in plain if _SEVERE.search(line)]
-    return (severe or plain or ["nothing was logged"])[-1][:500]
+    return (_severe(lines) or plain or ["nothing was logged"])[-1][:500]
+
+
+def _severe(lines: list[str]) -> list[str]:
+    """Return the lines that tell of an error; those at INFO print settings, whose names speak of errors too."""
+    return [line.strip() for line in lines if _SEVERE.search(line) and not _TRACE.search(line) and " INFO " not in line]
 
 
 def tail(path: Path) -> list[str]:
@@ -70,5 +74,5 @@ def tail(path: Path) -> list[str]:
 
 
 def _lines(home: Path, part: str) -> list[str]:
-    """Return what the last start of a server logged and printed."""
-    return [line for kind in ("log", "out") for line in tail(home / "logs" / f"{part}.{kind}")]
+    """Return what the last start of a server printed and logged."""
+    return [line for kind in ("out", "log") for line in tail(home / "logs" / f"{part}.{kind}")]

@@ -59,6 +59,8 @@ def retrieve(
     TickloomError
         Something could not be had; names it and the fix.
     """
+    if settings_file is not None and not settings_file.is_file():
+        raise TickloomError(f"Ivy settings '{settings_file}' are not there: correct or unset TICKLOOM_IVY_SETTINGS")
     work.mkdir(parents=True, exist_ok=True)
     description = work / "ivy.xml"
     description.write_text(describe(artifacts, transitive=transitive), encoding="utf-8")

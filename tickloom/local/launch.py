@@ -108,9 +108,11 @@ def _wait(home: Path, state: State, there: Running, timeout_s: float, say: Progr
     """Wait until every server answers; the first that ends, or all that stay silent, are an error."""
     begin = time.monotonic()
     waiting = dict(there)
+    said = ""
     while waiting:
         waited = time.monotonic() - begin
-        say(f"waiting for {' and '.join(waiting)} to answer ({waited:.0f} s)")
+        if (text := f"waiting for {' and '.join(waiting)} to answer ({waited:.0f} s)") != said:
+            say(said := text)
         for part, child in list(waiting.items()):
             if not process.alive(child):
                 process.forget(home, part)

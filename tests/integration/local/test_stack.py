@@ -243,6 +243,8 @@ def test_a_first_start_that_was_killed_is_made_anew(tmp_path):
         for part in ("kafka", "cassandra"):
             if it := process.find(tmp_path, part).process:
                 it.kill()
+                while process.alive(it):
+                    time.sleep(0.05)
         said: list[str] = []
         up(tmp_path, progress=said.append)
         assert any("first start was cut off" in text for text in said)

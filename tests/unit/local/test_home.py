@@ -177,6 +177,8 @@ def test_settings_outside_of_latin_reach_java(tmp_path):
     ("line", "status", "said"),
     [
         ("ERROR java.io.IOException: No space left on device", 1, "is full: free 2 GB"),
+        ("Caused by: java.io.IOException: Insufficient disk space to write 505 bytes", 1, "is full: free 2 GB"),
+        ("ERROR java.lang.OutOfMemoryError: Java heap space", 3, "memory ran out"),
         ("java.net.BindException: Address already in use", 1, "was taken in the meantime"),
         ("ERROR Corrupt index found", 1, "its data is damaged: .*--reset"),
         ("INFO starting", -9, "killed by signal 9 .*memory ran out"),
@@ -185,7 +187,9 @@ def test_settings_outside_of_latin_reach_java(tmp_path):
 )
 def test_a_failed_start_is_explained_by_its_log(tmp_path, line, status, said):
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "kafka.log").write_text(f"INFO before\n{line}\n\tat org.example.Tool.main(Tool.java:1)\n")
+    (tmp_path / "logs" / "kafka.log").write_text(
+        f"[1] INFO -XX:+ExitOnOutOfMemoryError corrupted_x=y\n{line}\n\tat org.example.Tool.main(Tool.java:1)\n"
+    )
 
     error = failure.explain(tmp_path, "kafka", State(ports={"kafka": 1}), status)
 

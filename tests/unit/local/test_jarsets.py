@@ -154,3 +154,10 @@ def test_ivy_is_asked_for_exactly_the_locked_files():
     assert described.count("<artifact ") == 2
     assert 'm:classifier="linux"' in described
     assert 'transitive="false"' in described
+
+
+def test_ivy_settings_that_are_not_there_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("TICKLOOM_IVY_SETTINGS", os.fspath(tmp_path / "none.xml"))
+    settings.cache_clear()
+    with pytest.raises(TickloomError, match=r"none\.xml' are not there: correct or unset TICKLOOM_IVY_SETTINGS"):
+        jarsets.jars("kafka")
