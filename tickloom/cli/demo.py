@@ -61,8 +61,8 @@ def demo(
 
 
 def _show(console: Any, home: Path, manifest: Path, tickers: Sequence[str], data: Path | None) -> dict[str, Any]:
-    from tickloom.bus.topics import ROLES, create
     from tickloom.bus.producer import PriceProducer
+    from tickloom.bus.topics import ROLES, create
     from tickloom.cli import run, show
     from tickloom.cli.addresses import kafka_address
 
@@ -75,11 +75,13 @@ def _show(console: Any, home: Path, manifest: Path, tickers: Sequence[str], data
     if real:
         console.print("[bold]2. Real minute prices into Kafka[/]  (tickloom ingest replay us_minute/*.csv)")
     else:
-        console.print("[bold]2. Synthetic prices into Kafka[/]  (tickloom ingest gbm); TICKLOOM_DATA names no real ones")
+        console.print("[bold]2. Synthetic prices into Kafka[/]  (tickloom ingest gbm; TICKLOOM_DATA has no real ones)")
     with PriceProducer(kafka, topic) as producer:
         for block in _replay(files) if real else _synthetic(tickers):
             producer.send_block(block)
-    console.print(f"   {producer.sent:,} records, {'replayed from files' if real else 'geometric Brownian motion'}, topic {topic}")
+    console.print(
+        f"   {producer.sent:,} records, {'replayed from files' if real else 'geometric Brownian motion'}, topic {topic}"
+    )
     console.print()
     console.print(f"[bold]3. The StreamJob on Spark[/]  (tickloom run -f {manifest} --bounded)")
     with tempfile.TemporaryDirectory(prefix="demo-", dir=_jobs(home)) as scratch:

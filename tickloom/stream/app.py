@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,10 @@ from tickloom.stream.sink import STATS_SCHEMA, SinkSettings, TaskStats, task
 
 OBSERVED = "records"
 """Name under which the numbers of read and of filtered records are observed."""
+
+
+_LOG4J = Path(__file__).with_name("log4j2.properties")
+_PANDAS_NOTICE = "ignore:PySpark does not yet fully support pandas:FutureWarning"
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ def session(job: StreamJob, wiring: Wiring) -> SparkSession:
     """Start Spark for a job in local mode."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    os.environ.setdefault("PYTHONWARNINGS", _PANDAS_NOTICE)  # for the workers
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     runtime = job.spec.runtime
     scratch = wiring.folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -66,7 +73,9 @@ def session(job: StreamJob, wiring: Wiring) -> SparkSession:
         "spark.driver.memory": runtime.driver_memory,
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{_LOG4J}",
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.jars": ",".join(str(jar) for jar in wiring.jars),
         "spark.local.dir": str(scratch),
         "spark.sql.session.timeZone": "UTC",
@@ -83,14 +92,12 @@ def session(job: StreamJob, wiring: Wiring) -> SparkSession:
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.python.worker.reuse": "true",
-        "spark.log.level": "WARN",
+        "spark.python.daemon.module": "tickloom.stream.daemon",
     }
     builder = SparkSession.builder
     for key, value in options.items():
         builder = builder.config(key, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
+    return builder.getOrCreate()
 
 
 def partition_count(kafka: str, topic: str, timeout_s: float = 10.0) -> int:

@@ -3,12 +3,12 @@
 import math
 
 import numpy as np
-from numba import njit
 
+from tickloom.indicators.compiler import inner, outer
 from tickloom.stream.rows import UNKNOWN_VOLUME, Array
 
 
-@njit(cache=True)
+@outer
 def is_sorted(time_us: Array, rank: Array, sequence: Array) -> bool:
     """Return whether the keys (time, rank of source, sequence) strictly increase."""
     for i in range(1, len(time_us)):
@@ -17,7 +17,7 @@ def is_sorted(time_us: Array, rank: Array, sequence: Array) -> bool:
     return True
 
 
-@njit(cache=True, inline="always")
+@inner
 def less(a_us: int, a_rank: int, a_sequence: int, b_us: int, b_rank: int, b_sequence: int) -> bool:
     """Return whether key a comes before key b."""
     if a_us != b_us:
@@ -27,7 +27,7 @@ def less(a_us: int, a_rank: int, a_sequence: int, b_us: int, b_rank: int, b_sequ
     return a_sequence < b_sequence
 
 
-@njit(cache=True)
+@outer
 def find_duplicates(
     time_us: Array, code: Array, sequence: Array, seen_us: Array, seen_code: Array, seen_sequence: Array, out: Array
 ) -> int:
@@ -60,7 +60,7 @@ def find_duplicates(
     return marked
 
 
-@njit(cache=True)
+@outer
 def score(rows: Array, before: Array, window: int, threshold: float) -> Array:
     """Fill ``mean``, ``deviation``, ``z_score`` and ``anomaly`` of the rows that are not late.
 
@@ -101,7 +101,7 @@ def score(rows: Array, before: Array, window: int, threshold: float) -> Array:
     return history[max(0, size - window) : size].copy()
 
 
-@njit(cache=True)
+@outer
 def build_bars(
     rows: Array,
     start_us: Array,

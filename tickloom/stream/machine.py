@@ -110,6 +110,16 @@ class Machine:
         self.intervals = tuple(INTERVAL_SECONDS[name] for name in bars.intervals)
         self.all_hours = bars.hours == "all"
 
+    def warm(self) -> None:
+        """Compile the loops, or read them from the cache, so that the first micro-batch does not wait for it."""
+        self.engine.warm()
+        integers, floats = np.arange(2, dtype=np.int64), np.ones(2)
+        none = np.zeros(2, np.int32)
+        records = Records(integers, integers, integers, ["a"] * 2, floats, integers, *[floats] * 3, none, integers)
+        state = TickerState()
+        self.apply(state, records, Clock(flush=True))
+        self.apply(TickerState.from_bytes(state.to_bytes()), records, Clock(flush=True))
+
     def apply(self, state: TickerState, records: Records, clock: Clock) -> Effects:
         """Apply one micro-batch to ``state``, in place, and return its effects.
 

@@ -22,6 +22,7 @@ from tickloom.errors import TickloomError
 from tickloom.market.sessions import session_table
 from tickloom.stream import app, control, faults
 from tickloom.stream.job import StreamJob, milliseconds
+from tickloom.stream.machine import Machine
 from tickloom.stream.progress import Progress
 from tickloom.stream.sink import TaskStats
 
@@ -91,6 +92,7 @@ class Runner:
         TickloomError
             The query failed ``MOST_FAILURES`` times without committing a micro-batch in between.
         """
+        Machine(self.job.spec).warm()
         spark = app.session(self.job, self.wiring)
         spark.streams.addListener(_Listener(self._committed))
         try:
