@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 
 Bootstrap = Annotated[str | None, typer.Option(help="Kafka bootstrap servers; default the embedded broker's.")]
+Home = Annotated[Path | None, typer.Option(help="Folder of the embedded stack; default TICKLOOM_HOME or .tickloom.")]
 Topic = Annotated[str | None, typer.Option(help="Topic; default `prices`.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the records as JSON lines and send nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what was sent as one JSON object.")]
@@ -43,6 +44,7 @@ def replay(
     max_gap: Annotated[float, typer.Option(min=0, help="Longest wait in seconds, for example over a night.")] = 1.0,
     bootstrap: Bootstrap = None,
     topic: Topic = None,
+    home: Home = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +58,7 @@ def replay(
     source = Replay(files, market, ticker, interval, cast(Literal["auto", "start", "end"], label), cast(Any, dates))
     blocks = source.blocks()
     delivery = Delivery(blocks if speed is None else at_speed(blocks, speed, max_gap), "replay", dry_run=dry_run)
-    _run(delivery, bootstrap, topic, as_json)
+    _run(delivery, bootstrap, topic, home, as_json)
 
 
 @app.command(
@@ -89,6 +91,7 @@ def gbm(
     ] = None,
     bootstrap: Bootstrap = None,
     topic: Topic = None,
+    home: Home = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -126,6 +129,7 @@ def gbm(
         Delivery(at_rate(blocks, rate) if rate else blocks, "synthetic", origins, count, dry_run),
         bootstrap,
         topic,
+        home,
         as_json,
     )
 
@@ -140,6 +144,7 @@ def yahoo(
     rate: Rate = None,
     bootstrap: Bootstrap = None,
     topic: Topic = None,
+    home: Home = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -161,12 +166,16 @@ def yahoo(
         Delivery(at_rate(blocks, rate) if rate else blocks, "+".join(kinds), origins, dry_run=dry_run),
         bootstrap,
         topic,
+        home,
         as_json,
     )
 
 
-def _run(delivery: "Delivery", bootstrap: str | None, topic: str | None, as_json: bool) -> None:
-    if not delivery.run(bootstrap, topic, as_json):
+def _run(delivery: "Delivery", bootstrap: str | None, topic: str | None, home: Path | None, as_json: bool) -> None:
+    from tickloom.cli.addresses import kafka_address
+
+    where = "" if delivery.dry_run else bootstrap or kafka_address(home)
+    if not delivery.run(where, topic, as_json):
         raise typer.Exit(130)
 
 

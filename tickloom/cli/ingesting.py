@@ -41,7 +41,7 @@ class Delivery:
     _sent: int = field(default=0, init=False)
     _failed: int = field(default=0, init=False)
 
-    def run(self, bootstrap: str | None, topic: str | None, as_json: bool) -> bool:
+    def run(self, bootstrap: str, topic: str | None, as_json: bool) -> bool:
         """Send or print everything, report on it, and return False when it was stopped by the keyboard."""
         begin = time.monotonic()
         finished = True
@@ -52,7 +52,7 @@ class Delivery:
         self._report(time.monotonic() - begin, as_json)
         return finished
 
-    def _send_all(self, bootstrap: str | None, topic: str | None) -> None:
+    def _send_all(self, bootstrap: str, topic: str | None) -> None:
         from tickloom.bus.producer import PriceProducer
 
         producer = PriceProducer(bootstrap, topic)

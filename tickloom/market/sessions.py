@@ -146,7 +146,7 @@ def _whole_table(mic: str) -> SessionTable:
 def session_table(mic: str, first_day: date | None = None, last_day: date | None = None) -> SessionTable:
     """Return the table of an exchange; built once for all years that its calendar covers.
 
-    That takes about 0.2 s. Because it is whole, it never grows, and an index that `SessionTable.locate` gave stays valid.
+    That takes about 0.2 s. As the table never grows, an index that `SessionTable.locate` gave stays valid.
 
     Parameters
     ----------

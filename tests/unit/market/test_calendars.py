@@ -3,6 +3,7 @@ import subprocess
 import sys
 from datetime import date, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from tickloom.errors import TickloomError
 from tickloom.market import casablanca, hijri
 from tickloom.market.calendars import calendar
 from tickloom.market.holidays import SHIPPED, read_overrides
+from tickloom.market.sessions import days_of, session_table
 
 
 def sessions(first: str, last: str) -> set[date]:
@@ -93,6 +95,16 @@ def test_islamic_dates(year, month, day, kept):
 def test_every_islamic_month_has_29_or_30_days(year, month):
     after = (year, month + 1) if month < 12 else (year + 1, 1)
     assert (hijri.month_start(*after) - hijri.month_start(year, month)).days in (29, 30)
+
+
+def test_the_tz_database_has_the_same_ramadans():
+    """Morocco's clocks go back for Ramadan; the database foresees it until 2087 by a computation of its own."""
+    table = session_table("XCAS")
+    for year in range(1440, 1510):
+        first, after = hijri.month_start(year, 9), hijri.month_start(year, 10)
+        noons = (np.arange(days_of(first), days_of(after)) * 86_400 + 43_200) * 1_000_000
+        weekdays = [(first + timedelta(i)).weekday() < 5 for i in range(len(noons))]
+        assert not table.offset_us(noons[weekdays]).any(), f"Ramadan {year}"
 
 
 def test_new_moons_agree_with_published_ones():

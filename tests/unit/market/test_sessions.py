@@ -70,6 +70,22 @@ def test_local_times_come_back_from_utc(mic, day, second):
     assert skipped or back == local
 
 
+@pytest.mark.parametrize(
+    ("mic", "local"),
+    [
+        ("XNYS", "2024-03-10T02:30"),  # skipped
+        ("XNYS", "2024-11-03T01:30"),  # twice
+        ("XCAS", "2024-03-10T02:30"),  # twice: Ramadan begins
+        ("XCAS", "2024-04-14T02:30"),  # skipped: Ramadan has ended
+    ],
+)
+def test_local_times_about_a_change_of_clocks(mic, local):
+    naive = datetime.fromisoformat(local)
+    expected = naive.replace(tzinfo=ZoneInfo(ZONES[mic]), fold=0).timestamp()
+    given_us = (naive - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+    assert int(session_table(mic).to_utc(given_us)) == expected * 1_000_000
+
+
 def test_edges_of_a_session():
     table = session_table("XNYS")
     opens, closes = us("2019-02-15T14:30:00+00:00"), us("2019-02-15T21:00:00+00:00")

@@ -1,12 +1,11 @@
 import json
-import sys
-import types
 
 import pytest
 from typer.testing import CliRunner
 
 from tickloom.cli.ingest import app
 from tickloom.errors import TickloomError
+from tickloom.settings import settings
 
 GBM = ["gbm", "--tickers", "AAPL,MSFT", "--begin", "2024-03-08T14:30:00Z"]
 
@@ -33,9 +32,9 @@ class Producer:
 
 @pytest.fixture
 def kafka(monkeypatch):
-    module = types.ModuleType("tickloom.bus.producer")
-    module.PriceProducer = Producer
-    monkeypatch.setitem(sys.modules, "tickloom.bus.producer", module)
+    monkeypatch.setenv("TICKLOOM_KAFKA", "localhost:9")
+    settings.cache_clear()
+    monkeypatch.setattr("tickloom.bus.producer.PriceProducer", Producer)
     return Producer
 
 
@@ -110,6 +109,11 @@ def test_the_keyboard_stops_it_and_the_sum_is_still_told(kafka, monkeypatch):
 def test_wrong_words_are_a_sentence(kafka, words, message):
     with pytest.raises(TickloomError, match=message):
         run(*words)
+
+
+def test_without_a_broker_it_says_what_to_start(tmp_path):
+    with pytest.raises(TickloomError, match=r"nothing runs in .*start it with `tickloom up`"):
+        run(*GBM, "--count", "1", "--home", tmp_path)
 
 
 @pytest.mark.parametrize("verb", ["replay", "gbm", "yahoo"])
