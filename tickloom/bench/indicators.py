@@ -58,11 +58,11 @@ def run(progress: Callable[[str], None]) -> Result:
         peers={"talib_seconds": median(theirs), "talib_calls": len(calls)},
         ratios={"time_to_talib": median(a / b for a, b in zip(ours, theirs, strict=True))},
         notes=(
-            f"{TICKERS} tickers of {BARS:,} seeded random daily bars; one thread; medians of {REPEATS} rounds in turns.",
-            f"`all_seconds` computes all {len(REGISTRY)} indicators, `talib_seconds` makes the {len(calls)} calls for those "
-            "that TA-Lib has. Z-score, days since an anomaly, VWAP, lags, volume ratio, band width and calendar are in "
-            "Tickloom's time alone.",
-            "`single_rows_per_second` updates the twelve default indicators with blocks of one bar, Python call included.",
+            f"{TICKERS} tickers of {BARS:,} seeded random daily bars; one thread; medians of {REPEATS} rounds.",
+            f"`all_seconds` computes all {len(REGISTRY)} indicators, `talib_seconds` makes the {len(calls)} calls for "
+            "those that TA-Lib has. Z-score, days since an anomaly, VWAP, lags, volume ratio, band width and calendar "
+            "are in Tickloom's time alone.",
+            "`single_rows_per_second` updates the twelve default indicators with blocks of one bar, Python included.",
         ),
     )
 

@@ -45,7 +45,7 @@ def indicators(
 
     bars = read_bars(file, market=market)
     values = compute(bars.frame, wanted)
-    time = pd.to_datetime(bars.frame["time_us"], unit="us", utc=True).dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    time = pd.to_datetime(bars.frame["time_us"], unit="us").dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     day = pd.to_datetime(bars.frame["day"].astype("int64"), unit="D").dt.strftime("%Y-%m-%d")
     values.insert(0, "day", day)
     values.insert(0, "time", time)

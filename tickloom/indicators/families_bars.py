@@ -16,10 +16,6 @@ from tickloom.indicators.families_prices import BAR, LAG, RANGE, first, less_one
 from tickloom.indicators.spec import NONE, SESSION, SKIP, Family
 
 MOMENTS = ("bb_upper", "bb_middle", "bb_lower", "bb_width", "std")
-CANCELLATION = (
-    "TA-Lib subtracts the squared mean from the mean of squares, which loses digits in a nearly flat window; "
-    "here two passes keep them, and a flat window has exactly 0"
-)
 
 
 def _band(name: str, output: int, formula: str, has_talib: bool = True) -> Family:
@@ -35,7 +31,6 @@ def _band(name: str, output: int, formula: str, has_talib: bool = True) -> Famil
         parameters=(("n", 20), ("sigmas", 2.0)),
         defaults=((20, 2.0),),
         talib=(lambda p: f"talib.BBANDS(close, {p[0]:g}, {p[1]:g}, {p[1]:g})[{output}]") if has_talib else None,
-        differences=(CANCELLATION,) if has_talib else (),
         least=2,
     )
 
@@ -76,7 +71,6 @@ BARS: tuple[Family, ...] = (
         suffixed=True,
         arguments=lambda p: (p[0], 2.0),
         talib=lambda p: f"talib.STDDEV(close, {p[0]:g})",
-        differences=(CANCELLATION,),
         least=2,
     ),
     Family(

@@ -33,6 +33,8 @@ def mean(x: Floats, s: Floats, n: int, out: Floats, ratio: Floats) -> None:
         else:
             bad += 1
         zeros = zeros + 1 if new == 0.0 else 0
+        if zeros >= n:
+            total = 0.0
         at += 1
         seen = min(seen + 1, n)
         if at == n:

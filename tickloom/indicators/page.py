@@ -28,8 +28,8 @@ never replaced by a number. What an unknown input does:
 {rules}
 
 A saved state names its parts. An engine with more indicators carries on what it knows and starts the others fresh.
-Indicators that come from the same loop and arguments (`macd` and `macd_signal`, `bb_upper` and `std_20`) share one part,
-so one of them that is added later carries on at once.
+Indicators that come from the same loop and arguments (`macd` and `macd_signal`, `bb_upper` and `std_20`) share one
+part, so one of them that is added later carries on at once.
 
 A stream computes these twelve unless its manifest names others: {twelve}.
 """
