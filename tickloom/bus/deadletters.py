@@ -1,8 +1,10 @@
 """Dead letters: why a record was refused, as headers beside the record's own bytes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from tickloom.bus.consume import messages
 from tickloom.errors import TickloomError
 
 REASONS: dict[str, str] = {
@@ -78,7 +80,7 @@ def headers(*, reason: str, detail: str, topic: str, partition: int, offset: int
 
 
 def parse(
-    found: Sequence[tuple[str, bytes | None]] | Mapping[str, bytes | None] | None,
+    found: Sequence[tuple[str, Any]] | Mapping[str, Any] | None,
     key: bytes | None,
     value: bytes | None,
 ) -> DeadLetter:
@@ -89,7 +91,7 @@ def parse(
     TickloomError
         A header is absent or is not what ``headers`` writes.
     """
-    texts = {name: (text or b"").decode("utf-8", "replace") for name, text in dict(found or {}).items()}
+    texts = {name: bytes(text or b"").decode("utf-8", "replace") for name, text in dict(found or {}).items()}
     try:
         return DeadLetter(
             reason=texts["reason"],
@@ -105,3 +107,24 @@ def parse(
         raise TickloomError(
             f"a record of the dead letters' topic lacks a usable header ({error}); it must have {', '.join(HEADERS)}"
         ) from None
+
+
+def read(bootstrap: str, topic: str, *, last: int | None = None, timeout_s: float = 10.0) -> Iterator[DeadLetter]:
+    """Yield the dead letters that the topic holds now, each id once.
+
+    Parameters
+    ----------
+    last
+        Only those among the last so many messages of each partition.
+
+    Raises
+    ------
+    TickloomError
+        The broker does not answer, there is no such topic, or a message is no dead letter.
+    """
+    seen: set[str] = set()
+    for message in messages(bootstrap, topic, last=last, timeout_s=timeout_s):
+        letter = parse(message.headers(), message.key(), message.value())
+        if letter.id not in seen:
+            seen.add(letter.id)
+            yield letter

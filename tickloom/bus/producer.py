@@ -19,7 +19,7 @@ from tickloom.sources.blocks import PriceBlock
 log = structlog.get_logger(__name__)
 
 DELIVERY_TIMEOUT_S = 120.0
-CHUNK = 10_000
+CHUNK = 2_000
 """Records of a block that are encoded and queued at a time."""
 SAY_EVERY_S = 10.0
 
@@ -95,7 +95,7 @@ class Producer:
                 self._wait()
             except KafkaException as error:
                 raise TickloomError(
-                    f"topic {topic!r} at {self.bootstrap}: a record of {len(value or b'')} bytes was refused: "
+                    f"topic {topic!r} at {self.bootstrap}: a record of {len(value or b'')} bytes cannot be sent: "
                     f"{error.args[0].str()}"
                 ) from None
 
@@ -199,7 +199,12 @@ class PriceProducer(Producer):
     def send_block(self, block: PriceBlock) -> None:
         """Encode and queue the records of a block, in order; waits while the queue is full."""
         keys = [ticker.encode() for ticker in block.tickers]
+        produce, poll, topic, done = self._client.produce, self._client.poll, self.topic, self._on_delivery
         for start in range(0, len(block), CHUNK):
             part = block.take(slice(start, start + CHUNK))
+            poll(0)
             for code, value in zip(part.codes.tolist(), encode.prices(part), strict=True):
-                self.send(self.topic, keys[code], value)
+                try:
+                    produce(topic, value, keys[code], on_delivery=done)
+                except BufferError:
+                    self.send(topic, keys[code], value)

@@ -8,9 +8,7 @@ from datetime import date
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import structlog
 from cassandra import (
     AuthenticationFailed,
@@ -20,11 +18,12 @@ from cassandra import (
 )
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, ResponseFuture, Session
 from cassandra.protocol import BatchMessage, SyntaxException
-from cassandra.query import BatchStatement, BatchType, PreparedStatement
+from cassandra.query import BatchStatement, BatchType
 
 from tickloom.errors import TickloomError
 from tickloom.store.connect import first_reason
-from tickloom.store.rowbytes import Chunk, RowEncoder
+from tickloom.store.rowbytes import Chunk
+from tickloom.store.targets import Targets
 
 log = structlog.get_logger(__name__)
 
@@ -61,15 +60,6 @@ class _Request:
     tries: int = 0
 
 
-@dataclass(frozen=True)
-class _Target:
-    """What is known of a table and a set of columns."""
-
-    prepared: PreparedStatement
-    encoder: RowEncoder
-    has_us: bool
-
-
 class Writer:
     """Writes rows and waits out an absent Cassandra; not for more than one thread.
 
@@ -86,13 +76,12 @@ class Writer:
         Seconds for which writes are tried again while none succeeds.
     """
 
-    def __init__(self, session: Session, *, max_in_flight: int = 64, patience_s: float = 300.0) -> None:
+    def __init__(self, session: Session, *, max_in_flight: int = 128, patience_s: float = 300.0) -> None:
         self._session = session
         self._profile = session.get_execution_profile(EXEC_PROFILE_DEFAULT)
         self._max_in_flight = max_in_flight
         self._patience_s = patience_s
-        self._targets: dict[tuple[str, tuple[str, ...]], _Target] = {}
-        self._types: dict[str, dict[str, str]] = {}
+        self._targets = Targets(session)
         self._answers: SimpleQueue[tuple[_Request, BaseException | None]] = SimpleQueue()
         self._in_flight = 0
         self._again: deque[_Request] = deque()
@@ -129,8 +118,8 @@ class Writer:
             self._settle()
 
     def _queue(self, table: str, rows: pa.Table) -> None:
-        target = self._target(table, tuple(rows.column_names))
-        for chunk in target.encoder.encode(_split_times(table, rows, target.has_us)):
+        target = self._targets.of(table, tuple(rows.column_names))
+        for chunk in target.encoder.encode(target.split_times(rows)):
             while self._in_flight >= self._max_in_flight or self._again:
                 self._settle()
             message = _RowsMessage(chunk, ConsistencyLevel.LOCAL_QUORUM, self._session.cluster.timestamp_generator())
@@ -222,45 +211,6 @@ class Writer:
         more = f"; {waiting} further batches were given up" if waiting else ""
         return TickloomError(f"keyspace {self._session.keyspace}: {reason}{more}")
 
-    def _target(self, table: str, names: tuple[str, ...]) -> _Target:
-        found = self._targets.get((table, names))
-        if found is None:
-            found = self._targets[table, names] = self._prepare(table, names)
-        return found
-
-    def _prepare(self, table: str, names: tuple[str, ...]) -> _Target:
-        types = self._types.get(table) or self._read_types(table)
-        has_us = "us" in types
-        bound: list[str] = []
-        for name in names:
-            if name.endswith("_us") and types.get(name[:-3]) == "timestamp":
-                bound += [name[:-3], "us"] if name == "time_us" and has_us else [name[:-3]]
-            elif name in types:
-                bound.append(name)
-            else:
-                raise TickloomError(f"table {table} has no column {name!r}; it has {', '.join(sorted(types))}")
-        marks = ", ".join("?" * len(bound))
-        try:
-            # Table and columns were found in Cassandra's own list of columns.
-            prepared = self._session.prepare(f"INSERT INTO {table} ({', '.join(bound)}) VALUES ({marks})")  # noqa: S608
-        except InvalidRequest as error:
-            raise TickloomError(
-                f"table {table}: rows cannot be written with columns {', '.join(bound)}: {error}"
-            ) from None
-        columns = [(name, types[name]) for name in bound]
-        return _Target(prepared, RowEncoder(prepared.query_id, columns, prepared.routing_key_indexes or ()), has_us)
-
-    def _read_types(self, table: str) -> dict[str, str]:
-        rows = self._session.execute(
-            "SELECT column_name, type FROM system_schema.columns WHERE keyspace_name = %s AND table_name = %s",
-            (self._session.keyspace, table),
-        )
-        types = {row[0]: row[1] for row in rows}
-        if not types:
-            raise TickloomError(f"keyspace {self._session.keyspace} has no table {table!r}; migrate it first")
-        self._types[table] = types
-        return types
-
     def _note_days(self, rows: pa.Table) -> None:
         """Write down which days and buckets the rows bring, unless that was done not long ago."""
         now = time.monotonic()
@@ -271,20 +221,3 @@ class Writer:
         if any(fresh):
             self._queue("price_days", days.filter(pa.array(fresh)))
             self._days.update((key, now) for key, new in zip(found, fresh, strict=True) if new)
-
-
-def _split_times(table: str, rows: pa.Table, has_us: bool) -> pa.Table:
-    """Replace each ``x_us`` by the timestamp ``x``, and for ``time`` by ``us`` too where the table has that."""
-    for name in [name for name in rows.column_names if name.endswith("_us")]:
-        micros = pc.fill_null(rows[name], 0).to_numpy()
-        known = rows[name].is_valid()
-        millis, rest = np.divmod(micros, 1000)
-        split = name == "time_us" and has_us
-        if not split and rest.any():
-            raise TickloomError(f"table {table}: {name} {micros[rest != 0][0]} is not a whole millisecond")
-        rows = rows.drop_columns([name]).append_column(
-            name[:-3], pc.if_else(known, pa.array(millis), pa.scalar(None, pa.int64()))
-        )
-        if split:
-            rows = rows.append_column("us", pa.array(rest.astype(np.int16)))
-    return rows
