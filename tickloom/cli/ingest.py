@@ -75,7 +75,7 @@ def gbm(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same prices.")] = 0,
     step: Annotated[float, typer.Option(help="Seconds of market time between two prices of a ticker.")] = 5.0,
     begin: Annotated[
-        str | None, typer.Option(help="Time of the first price, ISO 8601; default the last completed session's open.")
+        str | None, typer.Option(help="Time of the first price, ISO 8601; default so that --count ends in the past.")
     ] = None,
     drift: Annotated[float, typer.Option(help="Per year, as a fraction.")] = 0.05,
     volatility: Annotated[float, typer.Option(help="Per year, as a fraction.")] = 0.25,

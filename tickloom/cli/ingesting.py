@@ -1,6 +1,7 @@
 """What every ``tickloom ingest`` does with its blocks: send or print them, count them, and say what was done."""
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -10,11 +11,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tickloom.market.records import Tick
 from tickloom.sources.blocks import PriceBlock
+
+_log = structlog.get_logger()
+_TOLERANCE_S = 300.0  # the default of a StreamJob's futureTolerance
 
 
 @dataclass
@@ -40,22 +45,29 @@ class Delivery:
     _seen: dict[str, dict[str, int]] = field(default_factory=dict, init=False)
     _sent: int = field(default=0, init=False)
     _failed: int = field(default=0, init=False)
+    _ahead: bool = field(default=False, init=False)
 
     def run(self, bootstrap: str, topic: str | None, as_json: bool) -> bool:
-        """Send or print everything, report on it, and return False when it was stopped by the keyboard."""
+        """Send or print everything, report on it, and return False when SIGINT or SIGTERM stopped it."""
         begin = time.monotonic()
         finished = True
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             self._print_all() if self.dry_run else self._send_all(bootstrap, topic)
         except KeyboardInterrupt:
             finished = False
+        finally:
+            signal.signal(signal.SIGTERM, before)
         self._report(time.monotonic() - begin, as_json)
         return finished
 
     def _send_all(self, bootstrap: str, topic: str | None) -> None:
         from tickloom.bus.producer import PriceProducer
+        from tickloom.bus.topics import ROLES, create, topic_name
 
-        producer = PriceProducer(bootstrap, topic)
+        name = topic or topic_name("prices")
+        create(bootstrap, {name: ROLES["prices"]})
+        producer = PriceProducer(bootstrap, name)
         try:
             with producer, self._progress() as progress:
                 task = progress.add_task("sending", total=self.total) if progress is not None else None
@@ -81,6 +93,13 @@ class Delivery:
         return Progress(*columns, console=console)
 
     def _count(self, block: PriceBlock) -> None:
+        """Add a block to the sums; say once when its records lie ahead of the clock."""
+        if len(block) and not self._ahead and int(block.time_us[-1]) > (time.time() + _TOLERANCE_S) * 1e6:
+            self._ahead = True
+            _log.warning(
+                "records have times ahead of the clock; a StreamJob refuses those beyond its futureTolerance",
+                time=_iso(int(block.time_us[-1])),
+            )
         for code in np.unique(block.codes):
             times = block.time_us[block.codes == code]
             seen = self._seen.setdefault(block.tickers[code], {"records": 0, "first": int(times[0]), "last": 0})

@@ -37,8 +37,10 @@ class Gbm:
     market : str
         MIC whose sessions hold.
     begin : datetime or None
-        UTC time of the first record, or of a moment before the session that it opens; None is the open of the last
-        completed session before ``now``, so say ``begin`` where the same records must come on another day.
+        UTC time of the first record, or of a moment before the session that it opens. None is the open of the last
+        completed session before ``now``, or as many sessions earlier as ``count`` or ``duration_s`` needs to end by
+        then; so say ``begin`` where the same records must come on another day. Without either, the records run ahead
+        of ``now`` in time, as soon as they come faster than the clock.
     drift, volatility : float or mapping of str to float
         Per year, as fractions; tickers that a mapping lacks have the defaults 0.05 and 0.25.
     count : int or None
@@ -135,10 +137,18 @@ class Gbm:
             yield np.concatenate(waiting)
 
     def _begin_us(self) -> int:
-        table = session_table(self.market)
         if self.begin is None:
+            table = session_table(self.market)
             now = round(self.now.timestamp() * 1e6)
-            return int(table.open_us[max(int(np.searchsorted(table.close_us, now)) - 1, 0)])
+            past = slice(max(int(np.searchsorted(table.close_us, now)), 1) - 1, None, -1)
+            lengths = (table.close_us - table.open_us)[past]
+            enough = 0
+            if self.count is not None:
+                steps = -(-self.count // len(self.tickers))
+                enough = int(np.searchsorted(np.cumsum(lengths // round(self.step_s * 1e6) + 1), steps))
+            if self.duration_s is not None:
+                enough = max(enough, int(np.searchsorted(np.cumsum(lengths), self.duration_s * 1e6)))
+            return int(table.open_us[past][min(enough, len(lengths) - 1)])
         if self.begin.tzinfo is None:
             raise TickloomError(f"gbm: begin {self.begin} has no time zone; say for example {self.begin}Z")
         return round(self.begin.timestamp() * 1e6)

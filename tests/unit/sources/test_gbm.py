@@ -63,6 +63,17 @@ def test_without_begin_it_starts_with_the_last_completed_session():
     assert found == ["2024-03-08T14:30:00+00:00", "2024-03-07T14:30:00+00:00"]
 
 
+@pytest.mark.parametrize("length", [{"count": 1}, {"count": 30_000}, {"duration_s": 10 * 23_400}, {"count": 2 * 4681}])
+def test_a_known_length_ends_in_the_last_completed_session(length):
+    now = datetime(2024, 3, 9, 12, tzinfo=UTC)
+    times = column(Gbm(("AAPL", "MSFT"), START, now=now, **length), "time_us")
+    table = session_table("XNYS")
+    assert times[-1] <= now.timestamp() * 1e6
+    last = table.locate(times[[0, -1]])
+    assert times[0] == table.open_us[last[0]]
+    assert table.next_close(int(times[-1]) - 1) == table.next_close(round(BEGIN.timestamp() * 1e6))
+
+
 def test_yearly_volatility_comes_out():
     source = Gbm(("AAPL",), {"AAPL": 10_000.0}, begin=datetime(2019, 1, 2, tzinfo=UTC), volatility=0.3, step_s=300,
                  count=79 * 252 * 8)  # fmt: skip

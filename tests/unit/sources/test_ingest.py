@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from tickloom.cli.ingest import app
@@ -35,6 +36,7 @@ def kafka(monkeypatch):
     monkeypatch.setenv("TICKLOOM_KAFKA", "localhost:9")
     settings.cache_clear()
     monkeypatch.setattr("tickloom.bus.producer.PriceProducer", Producer)
+    monkeypatch.setattr("tickloom.bus.topics.create", lambda bootstrap, wanted: list(wanted))
     return Producer
 
 
@@ -79,6 +81,12 @@ def test_a_dry_run_prints_messages_and_needs_no_kafka():
 def test_a_rate_holds(kafka):
     told = json.loads(run(*GBM, "--count", "40", "--rate", "100", "--json").stdout)
     assert 0.3 <= told["seconds"] < 5
+
+
+def test_times_ahead_of_the_clock_are_said_once(kafka):
+    with structlog.testing.capture_logs() as logs:
+        run("gbm", "--tickers", "AAPL", "--begin", "2090-03-08T14:30:00Z", "--count", "50000")
+    assert [line["time"][:4] for line in logs if "ahead of the clock" in line["event"]] == ["2090"]
 
 
 def test_the_keyboard_stops_it_and_the_sum_is_still_told(kafka, monkeypatch):
