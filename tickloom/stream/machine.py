@@ -115,7 +115,9 @@ class Machine:
         self.engine.warm()
         integers, floats = np.arange(2, dtype=np.int64), np.ones(2)
         none = np.zeros(2, np.int32)
-        records = Records(integers, integers, integers, ["a"] * 2, floats, integers, *[floats] * 3, none, integers)
+        records = Records(
+            integers, integers, integers, ["a"] * 2, floats, integers, floats, floats, floats, none, integers
+        )
         state = TickerState()
         self.apply(state, records, Clock(flush=True))
         self.apply(TickerState.from_bytes(state.to_bytes()), records, Clock(flush=True))

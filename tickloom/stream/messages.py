@@ -6,23 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from tickloom.bus.encode import iso
 from tickloom.market.sessions import day_of
 from tickloom.stream.effects import Batch
 from tickloom.stream.machine import vwap
 from tickloom.stream.rows import INTERVAL_NAMES, UNKNOWN_VOLUME, Array
 
 
-def iso(time_us: int) -> str:
-    """Return UTC microseconds as ISO-8601 with microseconds and ``Z``."""
-    return str(np.datetime_as_string(np.datetime64(int(time_us), "us"), unit="us")) + "Z"
-
-
 def bars(batch: Batch, indicators: tuple[str, ...]) -> Iterator[tuple[bytes, bytes]]:
     """Yield key and value for each final bar; schema ``bar.v1``."""
     averages = vwap(batch.bars)
-    for i in np.flatnonzero(batch.bars["final"] == 1):
+    final = np.flatnonzero(batch.bars["final"] == 1)
+    for i, time in zip(final, _stamps(batch.bars["start_us"][final]), strict=True):
         bar, ticker = batch.bars[i], batch.names[batch.bar_of[i]]
-        interval, time = INTERVAL_NAMES[int(bar["interval_s"])], iso(bar["start_us"])
+        interval = INTERVAL_NAMES[int(bar["interval_s"])]
         yield _message(
             ticker,
             {
@@ -48,9 +45,9 @@ def bars(batch: Batch, indicators: tuple[str, ...]) -> Iterator[tuple[bytes, byt
 
 def anomalies(batch: Batch, flagged: Array, threshold: float) -> Iterator[tuple[bytes, bytes]]:
     """Yield key and value for each flagged tick; schema ``anomaly.v1``."""
-    for i in flagged:
+    for i, time in zip(flagged, _stamps(batch.ticks["time_us"][flagged]), strict=True):
         tick, ticker = batch.ticks[i], batch.names[batch.tick_of[i]]
-        time, source = iso(tick["time_us"]), batch.sources[tick["source"]]
+        source = batch.sources[tick["source"]]
         yield _message(
             ticker,
             {
@@ -67,6 +64,10 @@ def anomalies(batch: Batch, flagged: Array, threshold: float) -> Iterator[tuple[
                 "threshold": threshold,
             },
         )
+
+
+def _stamps(time_us: Array) -> list[str]:
+    return [f"{stamp}Z" for stamp in iso(np.ascontiguousarray(time_us))]
 
 
 def _message(ticker: str, body: dict[str, Any]) -> tuple[bytes, bytes]:

@@ -159,6 +159,7 @@ class Progress:
             durations_ms=report.get("durationMs"),
             committed_at=report.get("timestamp"),
             totals=self.totals.summary(),
+            latency_bins=self.totals.stats.latency.to_dict(),
         )
         for name in ("batch", "lag", "rows_per_second", "state_rows", "batch_seconds"):
             self._gauges[name].set(self.last[name])

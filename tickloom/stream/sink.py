@@ -196,7 +196,7 @@ def _publish(settings: SinkSettings, batch: Batch, flagged: Any, reach: Callable
         return
     reach("topics.before")
     producer = _producer(settings.kafka, os.getpid())
-    for topic, key, value, about in outgoing:
-        producer.send(topic, key, value, headers=about)
+    for topic, key, value, more in outgoing:
+        producer.send(topic, key, value, headers=more)
     producer.flush()
     reach("topics.after")
