@@ -90,6 +90,9 @@ class Engine:
         program = np.array(list(rows.values()), np.float64).reshape(len(rows), WIDTH)
         return program, np.concatenate([*initial, np.empty(0)])
 
+    def __reduce__(self) -> tuple[type["Engine"], tuple[tuple[str, ...]]]:
+        return Engine, (self.names,)
+
     def initial(self) -> Floats:
         """Return the state before the first bar, float64."""
         return self._initial.copy()

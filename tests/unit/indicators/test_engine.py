@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 
@@ -104,6 +105,11 @@ def test_the_saved_state_names_what_it_holds():
     saved = Engine(["macd", "sma_20"]).dump(Engine(["macd", "sma_20"]).initial())
     body = json.loads(saved[10 : 10 + int.from_bytes(saved[6:10], "little")])
     assert body == {"names": ["macd", "sma_20"], "parts": [["macd(12,26,9)", 4], ["mean(20)", 25]]}
+
+
+def test_an_engine_travels_to_another_process():
+    engine = Engine(["obv", "sma_7"])
+    assert pickle.loads(pickle.dumps(engine)).names == engine.names
 
 
 def test_damaged_and_foreign_bytes_are_refused():
