@@ -1,6 +1,7 @@
 """Bounded readers: what a topic holds now, each message once."""
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -51,11 +52,14 @@ def messages(
         ends = _bounds(consumer, bootstrap, topic, partitions, last, timeout_s)
         consumer.assign([TopicPartition(topic, number, begin) for number, (begin, end) in ends.items() if begin < end])
         remaining = {number: end for number, (begin, end) in ends.items() if begin < end}
+        heard = time.monotonic()
         while remaining:
-            batch = consumer.consume(1000, 1.0) or consumer.consume(1000, STALLED_S)
-            if not batch:
+            # The call waits for all of the thousand, so its time-out is short.
+            if batch := consumer.consume(1000, 0.05):
+                heard = time.monotonic()
+                yield from _wanted(batch, remaining)
+            elif time.monotonic() - heard > STALLED_S:
                 raise TickloomError(f"topic {topic!r} at {bootstrap}: nothing came for {STALLED_S:g} s; try again")
-            yield from _wanted(batch, remaining)
     except KafkaException as error:
         raise away(bootstrap, error) from None
     finally:

@@ -4,7 +4,7 @@ import logging
 import time
 
 import structlog
-from cassandra import ConsistencyLevel
+from cassandra import ConsistencyLevel, InvalidRequest
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.connection import ConnectionException, DefaultEndPoint
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
@@ -63,15 +63,19 @@ def connect(contact_points: str, keyspace: str | None = None, *, patience_s: flo
     while True:
         cluster = _cluster(points)
         try:
-            return cluster.connect(keyspace)
+            session = cluster.connect()
+            if keyspace is not None:
+                session.set_keyspace(keyspace)
+            return session
+        except InvalidRequest as error:
+            cluster.shutdown()
+            raise TickloomError(
+                f"Cassandra at {contact_points} has no keyspace {keyspace!r}; "
+                "`tickloom run` or `tickloom load` makes it"
+            ) from error
         except (NoHostAvailable, ConnectionException, OSError) as error:
             cluster.shutdown()
             reason = first_reason(error)
-            if "does not exist" in reason:
-                raise TickloomError(
-                    f"Cassandra at {contact_points} has no keyspace {keyspace!r}; `tickloom run` or `tickloom load` "
-                    "makes it"
-                ) from None
             waited = time.monotonic() - begin
             if waited + pause > patience_s:
                 raise TickloomError(

@@ -13,17 +13,19 @@ import structlog
 from cassandra import (
     AuthenticationFailed,
     ConsistencyLevel,
+    DriverException,
     InvalidRequest,
     Unauthorized,
 )
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, ResponseFuture, Session
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, NoHostAvailable, ResponseFuture, Session
+from cassandra.connection import ConnectionException
 from cassandra.protocol import BatchMessage, SyntaxException
 from cassandra.query import BatchStatement, BatchType
 
 from tickloom.errors import TickloomError
 from tickloom.store.connect import first_reason
 from tickloom.store.rowbytes import Chunk
-from tickloom.store.targets import Targets
+from tickloom.store.targets import Target, Targets
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +59,6 @@ class _Request:
     table: str
     message: _RowsMessage
     statement: BatchStatement
-    tries: int = 0
 
 
 class Writer:
@@ -118,7 +119,7 @@ class Writer:
             self._settle()
 
     def _queue(self, table: str, rows: pa.Table) -> None:
-        target = self._targets.of(table, tuple(rows.column_names))
+        target = self._target(table, rows)
         for chunk in target.encoder.encode(target.split_times(rows)):
             while self._in_flight >= self._max_in_flight or self._again:
                 self._settle()
@@ -163,7 +164,8 @@ class Writer:
         elif isinstance(error, FINAL):
             raise self._abandon(f"table {request.table}: {first_reason(error)}") from error
         else:
-            self._failed(request, error)
+            self._again.append(request)
+            self._failed(error)
 
     def _recovered(self) -> None:
         if self._failing_since is not None:
@@ -171,12 +173,11 @@ class Writer:
                 log.info("Cassandra takes writes again", after_s=round(time.monotonic() - self._failing_since, 1))
             self._failing_since, self._pause_s, self._said = None, 0.0, 0.0
 
-    def _failed(self, request: _Request, error: BaseException) -> None:
+    def _failed(self, error: BaseException) -> None:
+        """Note a failure that may pass; raises when there was nothing else for longer than the patience."""
         now = time.monotonic()
         if self._failing_since is None:
             self._failing_since = now
-        request.tries += 1
-        self._again.append(request)
         if self._pause_s == 0.0:
             self._pause_s = 0.1
         away_s = now - self._failing_since
@@ -196,9 +197,23 @@ class Writer:
 
     def _wait_and_probe(self) -> None:
         """Wait, then send one batch to see whether Cassandra is back; its success releases the others."""
+        self._pause()
+        self._send(self._again.popleft())
+
+    def _pause(self) -> None:
         time.sleep(self._pause_s)
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
-        self._send(self._again.popleft())
+
+    def _target(self, table: str, rows: pa.Table) -> Target:
+        """Return what is known of the table, which the first time has to be asked for."""
+        while True:
+            try:
+                return self._targets.of(table, tuple(rows.column_names))
+            except (NoHostAvailable, ConnectionException, DriverException) as error:
+                if isinstance(error, FINAL):
+                    raise self._abandon(f"table {table}: {first_reason(error)}") from error
+                self._failed(error)
+                self._pause()
 
     def _abandon(self, reason: str) -> TickloomError:
         """Forget what is unacknowledged and return the error that says so."""
