@@ -16,7 +16,7 @@ test: setup  ## Run the whole suite
 	@.venv/bin/python -m pytest
 
 bench: setup  ## Run every benchmark and print its figures
-	@for name in ingest store indicators stream latency; do $(TICKLOOM) bench $$name || exit 1; done
+	@for name in ingest store indicators stream latency memory; do $(TICKLOOM) bench $$name || exit 1; done
 
 lint: setup  ## Format check, lint, types, layers, generated pages
 	@.venv/bin/ruff format --check .

@@ -20,7 +20,7 @@ REASONS: dict[str, str] = {
     "no-key": "The record has no key; a price's key is its ticker.",
     "too-large": "The record is larger than the job allows.",
     "schema-version": "The field v names a version that this job does not read.",
-    "late": "The record came after its bar was final and later than the job tolerates.",
+    "late": "The record lies behind its ticker's watermark: too far behind the newest one.",
 }
 """Each reason with its meaning."""
 

@@ -34,6 +34,8 @@ def updater(spec_json: str) -> Callable[[Any, Iterable[pd.DataFrame], Any], Iter
         if group.startswith(DEAD_GROUP):
             packed = effects.pack_refused([wire.refused_of(payload) for payload in payloads])
         else:
+            if not state.exists and all(payload.startswith(wire.CONTROL) for payload in payloads):
+                return  # an event for a ticker that was never seen
             packed = _apply(_machine(spec_json), group, payloads, state)
         yield pd.DataFrame({"effects": [packed]})
 

@@ -105,6 +105,8 @@ class Runner:
                     failure = query.exception()
                     message = _cause(failure) if failure else "the query ended"
                 except TickloomError as error:
+                    if self.progress.totals.rows_in == 0:
+                        raise  # it has never worked: waiting will not cure it
                     message = str(error)
                 if not self._stop.is_set():
                     self._pause(message)
@@ -173,6 +175,11 @@ class Runner:
         self.on_batch(self.progress.snapshot())
 
     def _pause(self, message: str) -> None:
+        if "failOnDataLoss" in message:
+            raise TickloomError(
+                f"StreamJob {self.job.metadata.name}: offsets of the checkpoint are gone from the topic: {message}; set "
+                "spec.source.failOnDataLoss to false to go on with a gap, or start with a new checkpoint"
+            )
         self._failures += 1
         self.progress.restarted()
         if self._failures >= MOST_FAILURES:
