@@ -87,10 +87,11 @@ def _show(console: Any, home: Path, manifest: Path, tickers: Sequence[str], data
     with tempfile.TemporaryDirectory(prefix="demo-", dir=_jobs(home)) as scratch:
         copy = _manifest(manifest, topic, Path(scratch))
         totals = run.execute(copy, home, bounded=True, job_folder=Path(scratch))
-    for what, ticker in (("bars", tickers[0]), ("anomalies", tickers[0])):
-        console.print()
-        console.print(f"[bold]4. From Cassandra[/]  (tickloom show {what} {ticker} --last 8)")
-        console.print(show.render(what, ticker, last=8, home=home))
+    if not console.stderr:
+        for read in (show.bars, show.anomalies):
+            console.print()
+            console.print(f"[bold]4. From Cassandra[/]  (tickloom show {read.__name__} {tickers[0]} --last 8)")
+            read(tickers[0], last=8, home=home)
     return totals
 
 

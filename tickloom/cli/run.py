@@ -58,15 +58,17 @@ def execute(
     progress = Progress(job.metadata.name)
     server, address = serve(progress, host, port)
     (wiring.folder / "progress.url").write_text(address + "\n")
-    console.print(f"[dim]progress and metrics: {address}/progress, {address}/metrics[/]")
+    console.print(f"progress and metrics: {address}/progress, {address}/metrics", highlight=False, soft_wrap=True)
 
     def told(snapshot: dict[str, Any]) -> None:
-        totals = snapshot["totals"]
+        totals, lag = snapshot["totals"], snapshot["lag"]
         console.print(
             f"batch {snapshot['batch']}: {snapshot['rows']:,} records, {snapshot['rows_per_second']:,.0f}/s, "
-            f"lag {snapshot['lag']:,}; in all {totals['rows_in']:,} in, {totals['rows_out']:,} ticks, "
+            f"lag {'unknown' if lag is None else f'{lag:,}'}; "
+            f"in all {totals['rows_in']:,} in, {totals['rows_out']:,} ticks, "
             f"{totals['bars']:,} bars, {totals['anomalies']:,} anomalies",
             highlight=False,
+            soft_wrap=True,
         )
 
     runner = Runner(job, wiring, bounded, progress, told)

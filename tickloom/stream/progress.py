@@ -145,7 +145,8 @@ class Progress:
     def _remember(self, report: dict[str, Any], rows: int, seconds: float) -> None:
         kafka: dict[str, Any] = next((s for s in report["sources"] if "Kafka" in s["description"]), {})
         end, latest = _offsets(kafka.get("endOffset")), _offsets(kafka.get("latestOffset"))
-        lag = sum(max(0, offset - end.get(partition, 0)) for partition, offset in latest.items())
+        # Spark does not ask for the newest offsets before it does a micro-batch of its checkpoint again
+        lag = sum(max(0, offset - end.get(partition, 0)) for partition, offset in latest.items()) if latest else None
         state_rows = sum(int(item.get("numRowsTotal", 0)) for item in report.get("stateOperators", []))
         rate = rows / seconds if seconds else 0.0
         self.last.update(
@@ -162,7 +163,8 @@ class Progress:
             latency_bins=self.totals.stats.latency.to_dict(),
         )
         for name in ("batch", "lag", "rows_per_second", "state_rows", "batch_seconds"):
-            self._gauges[name].set(self.last[name])
+            if self.last[name] is not None:
+                self._gauges[name].set(self.last[name])
 
     def snapshot(self) -> dict[str, Any]:
         """Return what ``/progress`` answers."""

@@ -177,8 +177,8 @@ class Runner:
     def _pause(self, message: str) -> None:
         if "failOnDataLoss" in message:
             raise TickloomError(
-                f"StreamJob {self.job.metadata.name}: offsets of the checkpoint are gone from the topic: {message}; set "
-                "spec.source.failOnDataLoss to false to go on with a gap, or start with a new checkpoint"
+                f"StreamJob {self.job.metadata.name}: offsets of the checkpoint are gone from the topic: {message}; "
+                "set spec.source.failOnDataLoss to false to go on with a gap, or start with a new checkpoint"
             )
         self._failures += 1
         self.progress.restarted()

@@ -116,7 +116,8 @@ class Job:
     def batches(self):
         """Return how many micro-batches are committed."""
         commits = self.home / "checkpoint" / "commits"
-        return len([item for item in commits.glob("*") if item.name.isdigit()]) if commits.exists() else 0
+        done = [int(item.name) for item in commits.glob("*") if item.name.isdigit()] if commits.exists() else []
+        return max(done, default=-1) + 1
 
     def tables(self):
         """Return every cell of every table, sorted."""
