@@ -1,7 +1,7 @@
 """Dead letters: why a record was refused, as headers beside the record's own bytes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tickloom.bus.consume import messages
@@ -40,7 +40,7 @@ Headers = list[tuple[str, bytes]]
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A refused record: its bytes and why it was refused."""
+    """A refused record: its bytes, why it was refused, and when Kafka got the letter (milliseconds since 1970)."""
 
     reason: str
     detail: str
@@ -50,6 +50,7 @@ class DeadLetter:
     job: str
     key: bytes | None = None
     value: bytes | None = None
+    written_ms: int | None = None
 
     @property
     def id(self) -> str:
@@ -125,6 +126,7 @@ def read(bootstrap: str, topic: str, *, last: int | None = None, timeout_s: floa
     seen: set[str] = set()
     for message in messages(bootstrap, topic, last=last, timeout_s=timeout_s):
         letter = parse(message.headers(), message.key(), message.value())
+        letter = replace(letter, written_ms=message.timestamp()[1])
         if letter.id not in seen:
             seen.add(letter.id)
             yield letter

@@ -32,7 +32,11 @@ log = structlog.get_logger(__name__)
 FINAL = (InvalidRequest, Unauthorized, AuthenticationFailed, SyntaxException, TickloomError)
 """Errors that trying again does not cure; every other one is waited out."""
 TIMEOUT_S = 15.0
-LONGEST_PAUSE_S = 5.0
+MAX_BYTES_IN_FLIGHT = 1 << 20
+"""More than about this the socket does not take at once, and the driver calls the connection overloaded."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 5.0
+SILENT_S = 0.5
+"""Seconds for which failures go without a word: a busy connection is no news."""
 SAY_EVERY_S = 10.0
 REMEMBERED_S = 86_400.0
 """Seconds after which the entry of a ticker's day in ``price_days`` is written again."""
@@ -84,7 +88,7 @@ class Writer:
         self._patience_s = patience_s
         self._targets = Targets(session)
         self._answers: SimpleQueue[tuple[_Request, BaseException | None]] = SimpleQueue()
-        self._in_flight = 0
+        self._in_flight = self._bytes_in_flight = 0
         self._again: deque[_Request] = deque()
         self._failing_since: float | None = None
         self._pause_s = 0.0
@@ -121,7 +125,7 @@ class Writer:
     def _queue(self, table: str, rows: pa.Table) -> None:
         target = self._target(table, rows)
         for chunk in target.encoder.encode(target.split_times(rows)):
-            while self._in_flight >= self._max_in_flight or self._again:
+            while self._in_flight >= self._max_in_flight or self._bytes_in_flight >= MAX_BYTES_IN_FLIGHT or self._again:
                 self._settle()
             message = _RowsMessage(chunk, ConsistencyLevel.LOCAL_QUORUM, self._session.cluster.timestamp_generator())
             statement = BatchStatement(BatchType.UNLOGGED)
@@ -140,6 +144,7 @@ class Writer:
             load_balancer=self._profile.load_balancing_policy,
         )
         self._in_flight += 1
+        self._bytes_in_flight += len(request.message.chunk.data)
         answers = self._answers
         future.add_callbacks(
             callback=lambda _rows: answers.put((request, None)), errback=lambda error: answers.put((request, error))
@@ -159,6 +164,7 @@ class Writer:
         except Empty:
             raise self._abandon(f"no answer within {TIMEOUT_S * 4:g} s") from None
         self._in_flight -= 1
+        self._bytes_in_flight -= len(request.message.chunk.data)
         if error is None:
             self._recovered()
         elif isinstance(error, FINAL):
@@ -179,13 +185,13 @@ class Writer:
         if self._failing_since is None:
             self._failing_since = now
         if self._pause_s == 0.0:
-            self._pause_s = 0.1
+            self._pause_s = FIRST_PAUSE_S
         away_s = now - self._failing_since
         if away_s > self._patience_s:
             raise self._abandon(
                 f"Cassandra took no write for {away_s:.0f} s ({first_reason(error)}); is it up? (`tickloom status`)"
             ) from error
-        if now - self._said >= SAY_EVERY_S:
+        if away_s >= SILENT_S and now - self._said >= SAY_EVERY_S:
             self._said = now
             log.warning(
                 "Cassandra does not take writes; trying again",
@@ -219,7 +225,7 @@ class Writer:
         """Forget what is unacknowledged and return the error that says so."""
         waiting = len(self._again) + self._in_flight
         self._answers = SimpleQueue()  # late answers go to the old one
-        self._in_flight = 0
+        self._in_flight = self._bytes_in_flight = 0
         self._again.clear()
         self._days.clear()
         self._failing_since, self._pause_s, self._said = None, 0.0, 0.0
