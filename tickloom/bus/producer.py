@@ -99,6 +99,10 @@ class Producer:
                     f"{error.args[0].str()}"
                 ) from None
 
+    def poll(self, timeout_s: float = 0.0) -> None:
+        """Take note of what was acknowledged, waiting for up to ``timeout_s`` seconds for it."""
+        self._client.poll(timeout_s)
+
     def flush(self) -> None:
         """Wait until every record is acknowledged or given up.
 
