@@ -55,22 +55,30 @@ class _Timed(PriceProducer):
             self.latency_s.append(message.latency() or 0.0)
 
 
-def run(progress: Callable[[str], None], *, kafka: str, cassandra: str) -> Result:
+def run(
+    progress: Callable[[str], None],
+    *,
+    kafka: str,
+    cassandra: str,
+    records: int = RECORDS,
+    rounds: int = ROUNDS,
+    seconds: float = PACED_S,
+) -> Result:
     """Send ticks of about 200 bytes, as fast as possible in turns with the peer, then 10,000 a second."""
-    blocks = [_block(number) for number in range(RECORDS // BLOCK)]
+    blocks = [_block(number) for number in range(records // BLOCK)]
     sample = encode.prices(blocks[0])
     size = float(np.mean([len(message) for message in sample]))
     ours, peers = [], []
     with tempfile.TemporaryDirectory(prefix="tickloom-bench-") as scratch:
         payload = Path(scratch) / "payload.txt"
         payload.write_bytes(b"\n".join(sample))
-        for number in range(ROUNDS):
+        for number in range(rounds):
             ours.append(_ours(kafka, blocks))
-            progress(f"round {number + 1} of {ROUNDS}: {ours[-1]:,.0f} messages/s; now Kafka's ProducerPerformance")
-            peers.append(_peer(kafka, payload))
-            progress(f"round {number + 1} of {ROUNDS}: ProducerPerformance {peers[-1]:,.0f} messages/s")
-    progress(f"{PACED_PER_S:,} messages/s for {PACED_S:g} s")
-    latency_ms = _paced(kafka)
+            progress(f"round {number + 1} of {rounds}: {ours[-1]:,.0f} messages/s; now Kafka's ProducerPerformance")
+            peers.append(_peer(kafka, payload, records))
+            progress(f"round {number + 1} of {rounds}: ProducerPerformance {peers[-1]:,.0f} messages/s")
+    progress(f"{PACED_PER_S:,} messages/s for {seconds:g} s")
+    latency_ms = _paced(kafka, seconds)
     rate, peer = median(ours), median(peers)
     return Result(
         name="ingest",
@@ -83,12 +91,12 @@ def run(progress: Callable[[str], None], *, kafka: str, cassandra: str) -> Resul
         peers={"perf_test_per_second": peer},
         ratios={"to_perf_test": rate / peer},
         notes=(
-            f"{RECORDS:,} ticks of {TICKERS} tickers, {size:.0f} bytes each, from price blocks to the last "
-            f"acknowledgement, JSON encoding included: acks=all, idempotent, lz4, 3 partitions; median of {ROUNDS}.",
+            f"{records:,} ticks of {TICKERS} tickers, {size:.0f} bytes each, from price blocks to the last "
+            f"acknowledgement, JSON encoding included: acks=all, idempotent, lz4, 3 partitions; median of {rounds}.",
             f"The peer is {PEER} with the same settings and the same messages, made beforehand; "
             f"its first {WARM:,} records are left out.",
             f"ack_p99_ms is from queueing a message to its acknowledgement at {PACED_PER_S:,} a second for "
-            f"{PACED_S:g} s, with the producer's linger of 5 ms in it.",
+            f"{seconds:g} s, with the producer's linger of 5 ms in it.",
         ),
     )
 
@@ -129,10 +137,10 @@ def _ours(kafka: str, blocks: list[PriceBlock]) -> float:
         return sum(map(len, blocks)) / (time.perf_counter() - begin)
 
 
-def _peer(kafka: str, payload: Path) -> float:
+def _peer(kafka: str, payload: Path, records: int) -> float:
     with _topic(kafka) as topic:
         command: list[Any] = [find_java().path, "-Xms512m", "-Xmx512m", "-cp", ":".join(map(str, jars("kafka"))), PEER]
-        command += ["--topic", topic, "--num-records", str(RECORDS + WARM), "--warmup-records", str(WARM)]
+        command += ["--topic", topic, "--num-records", str(records + WARM), "--warmup-records", str(WARM)]
         command += ["--throughput", "-1", "--payload-file", str(payload), "--bootstrap-server", kafka]
         command += ["--command-property", *(f"{name}={value}" for name, value in PEER_SETTINGS.items())]
         done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
@@ -142,12 +150,12 @@ def _peer(kafka: str, payload: Path) -> float:
     return float(rates[-1])  # the last line sums up the steady state
 
 
-def _paced(kafka: str) -> list[float]:
+def _paced(kafka: str, seconds: float) -> list[float]:
     rows = int(PACED_PER_S * SLICE_S)
     block = _block(0)
     with _topic(kafka) as topic, _Timed(kafka, topic) as producer:
         begin = time.perf_counter()
-        for number in range(int(PACED_S / SLICE_S)):
+        for number in range(int(seconds / SLICE_S)):
             first = number * rows % (BLOCK - rows)
             producer.send_block(block.take(slice(first, first + rows)))
             while (left := begin + (number + 1) * SLICE_S - time.perf_counter()) > 0:

@@ -28,16 +28,24 @@ FIRST_US = 1_550_241_000_000_000
 CONCURRENCY = 128
 
 
-def run(progress: Callable[[str], None], *, kafka: str, cassandra: str) -> Result:
+def run(
+    progress: Callable[[str], None],
+    *,
+    kafka: str,
+    cassandra: str,
+    writes: int = WRITES,
+    single_rows: int = SINGLE_ROWS,
+    reads: int = READS,
+) -> Result:
     """Write through two processes, then the same rows one by one, then read sessions of 390 rows."""
     migrate(cassandra, KEYSPACE)
     try:
-        progress(f"{PROCESSES} processes, {WRITES * ROWS:,} rows each")
-        rate = _together(_write_batches, cassandra)
+        progress(f"{PROCESSES} processes, {writes * ROWS:,} rows each")
+        rate = _together(_write_batches, cassandra, writes)
         progress(f"{rate:,.0f} rows/s; now one statement a row")
-        single = _together(_write_singly, cassandra)
+        single = _together(_write_singly, cassandra, single_rows)
         progress(f"{single:,.0f} rows/s; now reading")
-        milliseconds = _read(cassandra)
+        milliseconds = _read(cassandra, reads)
     finally:
         session = connect(cassandra)
         session.execute(f"DROP KEYSPACE {KEYSPACE}", timeout=60)
@@ -52,12 +60,12 @@ def run(progress: Callable[[str], None], *, kafka: str, cassandra: str) -> Resul
         peers={"one_by_one_per_second": single},
         ratios={"to_one_by_one": rate / single},
         notes=(
-            f"{PROCESSES} processes write {WRITES * ROWS:,} rows of `stock_prices` each through `Writer`, "
+            f"{PROCESSES} processes write {writes * ROWS:,} rows of `stock_prices` each through `Writer`, "
             f"{ROWS:,} rows of {TICKERS} tickers at a time, every column set; Cassandra runs on the same machine.",
-            f"The peer writes such rows, {SINGLE_ROWS:,} in each process, with the driver's "
+            f"The peer writes such rows, {single_rows:,} in each process, with the driver's "
             f"`execute_concurrent_with_args`, {CONCURRENCY} at a time.",
             f"A read is one ticker's day of {SESSION_ROWS} rows with all columns as an Arrow table, the look-up of its "
-            f"buckets included; {READS:,} reads of 50 tickers, one after another.",
+            f"buckets included; {reads:,} reads of 50 tickers, one after another.",
         ),
     )
 
@@ -97,12 +105,12 @@ def _rows(process: int, number: int, rows: int, tickers: int, day: date = DAY) -
     )
 
 
-def _together(work: Callable[..., None], cassandra: str) -> float:
+def _together(work: Callable[..., None], cassandra: str, count: int) -> float:
     """Return rows a second of all processes, from their common start to the end of the last."""
     context = multiprocessing.get_context("spawn")
     gate, results = context.Barrier(PROCESSES + 1), context.SimpleQueue()
     crew = [
-        context.Process(target=work, args=(cassandra, number, gate, results), daemon=True)
+        context.Process(target=work, args=(cassandra, number, count, gate, results), daemon=True)
         for number in range(PROCESSES)
     ]
     for one in crew:
@@ -119,23 +127,23 @@ def _together(work: Callable[..., None], cassandra: str) -> float:
     return rows / seconds
 
 
-def _write_batches(cassandra: str, process: int, gate: Any, results: Any) -> None:
+def _write_batches(cassandra: str, process: int, count: int, gate: Any, results: Any) -> None:
     session = connect(cassandra, KEYSPACE)
     writer = Writer(session)
-    tables = [_rows(process, number, ROWS, TICKERS) for number in range(WRITES)]
+    tables = [_rows(process, number, ROWS, TICKERS) for number in range(count)]
     writer.write("stock_prices", _rows(process, 0, TICKERS, TICKERS, DAY - timedelta(days=1)))
     writer.flush()
     gate.wait(120)
     for table in tables:
         writer.write("stock_prices", table)
     writer.flush()
-    results.put((WRITES * ROWS, time.perf_counter()))
+    results.put((count * ROWS, time.perf_counter()))
     session.cluster.shutdown()
 
 
-def _write_singly(cassandra: str, process: int, gate: Any, results: Any) -> None:
+def _write_singly(cassandra: str, process: int, count: int, gate: Any, results: Any) -> None:
     session = connect(cassandra, KEYSPACE)
-    table = _rows(process + PROCESSES, 0, SINGLE_ROWS, TICKERS)
+    table = _rows(process + PROCESSES, 0, count, TICKERS)
     micros = table["time_us"].to_numpy()
     millis = pa.array(micros // 1000).cast(pa.timestamp("ms"))
     table = table.drop_columns(["time_us"]).append_column("time", millis).append_column("us", pa.array(micros % 1000))
@@ -145,17 +153,17 @@ def _write_singly(cassandra: str, process: int, gate: Any, results: Any) -> None
     rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
     gate.wait(120)
     execute_concurrent_with_args(session, statement, rows, concurrency=CONCURRENCY)
-    results.put((SINGLE_ROWS, time.perf_counter()))
+    results.put((count, time.perf_counter()))
     session.cluster.shutdown()
 
 
-def _read(cassandra: str) -> list[float]:
+def _read(cassandra: str, reads: int) -> list[float]:
     session = connect(cassandra, KEYSPACE)
     writer = Writer(session)
     writer.write("stock_prices", _rows(9, 0, 50 * SESSION_ROWS, 50))
     writer.flush()
     taken = []
-    for number in range(WARM_READS + READS):
+    for number in range(WARM_READS + reads):
         ticker = f"P9T{number % 50:03d}"
         begin = time.perf_counter()
         found = prices(session, ticker, DAY, DAY)

@@ -119,6 +119,20 @@ def test_a_refused_write_names_the_table_and_the_writer_goes_on(session, ticker)
     assert queries.bars(session, ticker, "1m").num_rows == 2
 
 
+def test_a_table_may_change_while_a_writer_is_open(session, ticker):
+    """A change makes the node forget the prepared statements of the table."""
+    writer = Writer(session)
+    writer.write("bars", bars(ticker, 2))
+    writer.flush()
+    session.execute("ALTER TABLE bars ADD remark text")
+    try:
+        writer.write("bars", bars(ticker, 3))
+        writer.flush()
+        assert queries.bars(session, ticker, "1m").num_rows == 3
+    finally:
+        session.execute("ALTER TABLE bars DROP remark")
+
+
 def write_all(writer, table):
     writer.write("stock_prices", table)
     writer.flush()
