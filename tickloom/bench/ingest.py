@@ -64,11 +64,15 @@ def run(
     rounds: int = ROUNDS,
     seconds: float = PACED_S,
 ) -> Result:
-    """Send ticks of about 200 bytes, as fast as possible in turns with the peer, then 10,000 a second."""
+    """Send ticks of about 200 bytes, first 10,000 a second, then as fast as possible in turns with the peer."""
     blocks = [_block(number) for number in range(records // BLOCK)]
     sample = encode.prices(blocks[0])
     size = float(np.mean([len(message) for message in sample]))
     ours, peers = [], []
+    progress(f"{PACED_PER_S:,} messages/s for {seconds:g} s")
+    _ours(kafka, blocks[: WARM // BLOCK])
+    latency_ms = _paced(kafka, seconds)
+    progress(f"acknowledged after {np.percentile(latency_ms, 99):.1f} ms at the 99th percentile")
     with tempfile.TemporaryDirectory(prefix="tickloom-bench-") as scratch:
         payload = Path(scratch) / "payload.txt"
         payload.write_bytes(b"\n".join(sample))
@@ -77,8 +81,6 @@ def run(
             progress(f"round {number + 1} of {rounds}: {ours[-1]:,.0f} messages/s; now Kafka's ProducerPerformance")
             peers.append(_peer(kafka, payload, records))
             progress(f"round {number + 1} of {rounds}: ProducerPerformance {peers[-1]:,.0f} messages/s")
-    progress(f"{PACED_PER_S:,} messages/s for {seconds:g} s")
-    latency_ms = _paced(kafka, seconds)
     rate, peer = median(ours), median(peers)
     return Result(
         name="ingest",
@@ -119,7 +121,7 @@ def _block(number: int) -> PriceBlock:
 def _topic(kafka: str) -> Iterator[str]:
     name = f"bench-{uuid.uuid4().hex[:12]}"
     create(kafka, {name: ROLES["prices"]})
-    admin = AdminClient({"bootstrap.servers": kafka})
+    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
     try:
         yield name
     finally:
@@ -153,13 +155,13 @@ def _peer(kafka: str, payload: Path, records: int) -> float:
 def _paced(kafka: str, seconds: float) -> list[float]:
     rows = int(PACED_PER_S * SLICE_S)
     block = _block(0)
+    warm = seconds / 5
     with _topic(kafka) as topic, _Timed(kafka, topic) as producer:
         begin = time.perf_counter()
-        for number in range(int(seconds / SLICE_S)):
+        for number in range(int((warm + seconds) / SLICE_S)):
             first = number * rows % (BLOCK - rows)
             producer.send_block(block.take(slice(first, first + rows)))
             while (left := begin + (number + 1) * SLICE_S - time.perf_counter()) > 0:
                 producer.poll(left)
         producer.flush()
-        warm = PACED_PER_S  # the first second
-        return [1000 * seconds for seconds in producer.latency_s[warm:]]
+        return [1000 * latency for latency in producer.latency_s[int(warm * PACED_PER_S) :]]
