@@ -2,12 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from tickloom.bus.topics import PARTITIONS, away, partition_for
+from tickloom.bus.topics import away, partition_for
 from tickloom.errors import TickloomError
 
 STALLED_S = 30.0
@@ -17,7 +17,7 @@ def messages(
     bootstrap: str,
     topic: str,
     *,
-    partitions: Iterable[int] | None = None,
+    key: bytes | None = None,
     last: int | None = None,
     timeout_s: float = 10.0,
 ) -> Iterator[Message]:
@@ -25,8 +25,8 @@ def messages(
 
     Parameters
     ----------
-    partitions
-        Only these; default all.
+    key
+        Only messages with this key, which must have been partitioned as ``Producer`` does; default all.
     last
         Only the last so many of each partition.
     timeout_s
@@ -49,7 +49,7 @@ def messages(
         }
     )
     try:
-        ends = _bounds(consumer, bootstrap, topic, partitions, last, timeout_s)
+        ends = _bounds(consumer, bootstrap, topic, key, last, timeout_s)
         consumer.assign([TopicPartition(topic, number, begin) for number, (begin, end) in ends.items() if begin < end])
         remaining = {number: end for number, (begin, end) in ends.items() if begin < end}
         heard = time.monotonic()
@@ -57,7 +57,7 @@ def messages(
             # The call waits for all of the thousand, so its time-out is short.
             if batch := consumer.consume(1000, 0.05):
                 heard = time.monotonic()
-                yield from _wanted(batch, remaining)
+                yield from (it for it in _wanted(batch, remaining) if key is None or it.key() == key)
             elif time.monotonic() - heard > STALLED_S:
                 raise TickloomError(f"topic {topic!r} at {bootstrap}: nothing came for {STALLED_S:g} s; try again")
     except KafkaException as error:
@@ -70,7 +70,7 @@ def _bounds(
     consumer: Consumer,
     bootstrap: str,
     topic: str,
-    partitions: Iterable[int] | None,
+    key: bytes | None,
     last: int | None,
     timeout_s: float,
 ) -> dict[int, tuple[int, int]]:
@@ -79,7 +79,7 @@ def _bounds(
     if known.error is not None:
         raise TickloomError(f"topic {topic!r} does not exist at {bootstrap}; `tickloom run` creates the topics")
     found = {}
-    for number in sorted(known.partitions if partitions is None else partitions):
+    for number in sorted(known.partitions) if key is None else [partition_for(key, len(known.partitions))]:
         low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=timeout_s)
         found[number] = (low if last is None else max(low, high - last), high)
     return found
@@ -116,11 +116,9 @@ def records(bootstrap: str, topic: str, ticker: str | None = None, *, last: int 
     TickloomError
         As ``messages`` does, or a message has no ``id``.
     """
-    only = None if ticker is None else [partition_for(ticker.encode(), PARTITIONS)]
+    key = None if ticker is None else ticker.encode()
     seen: set[str] = set()
-    for message in messages(bootstrap, topic, partitions=only, last=last):
-        if ticker is not None and message.key() != ticker.encode():
-            continue
+    for message in messages(bootstrap, topic, key=key, last=last):
         try:
             body = json.loads(message.value() or b"")
             identity = body["id"]

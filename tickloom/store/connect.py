@@ -2,9 +2,11 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
-from cassandra import ConsistencyLevel, InvalidRequest
+from cassandra import ConsistencyLevel, DriverException, InvalidRequest
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.connection import ConnectionException, DefaultEndPoint
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
@@ -89,6 +91,15 @@ def connect(contact_points: str, keyspace: str | None = None, *, patience_s: flo
         except BaseException:
             cluster.shutdown()
             raise
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Turn a failure of the driver into a sentence that begins with ``what``."""
+    try:
+        yield
+    except (NoHostAvailable, ConnectionException, DriverException) as error:
+        raise TickloomError(f"{what}: Cassandra said: {first_reason(error)}; is it up? (`tickloom status`)") from error
 
 
 def first_reason(error: BaseException) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
-from cassandra import InvalidRequest
 from cassandra.cluster import Session
 
 from tickloom.errors import TickloomError
 from tickloom.settings import settings
-from tickloom.store.connect import connect
+from tickloom.store.connect import connect, told
 from tickloom.store.schema import MIGRATIONS, Migration
 
 log = structlog.get_logger(__name__)
@@ -129,12 +128,7 @@ def _run(session: Session, migration: Migration, owner: str) -> str:
         )
         if not renewed.was_applied:
             raise TickloomError(f"keyspace {session.keyspace}: the claim to migrate was lost; try again")
-        try:
-            _change(session, statement)
-        except InvalidRequest as error:
-            raise TickloomError(
-                f"keyspace {session.keyspace}: migration {migration.version} '{migration.name}': {error}"
-            ) from error
+        _change(session, statement, f"migration {migration.version} '{migration.name}'")
     session.execute(
         "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (%s, %s, %s, %s)",
         (migration.version, migration.name, migration.checksum, datetime.now(UTC)),
@@ -143,10 +137,11 @@ def _run(session: Session, migration: Migration, owner: str) -> str:
     return migration.name
 
 
-def _change(session: Session, statement: str) -> None:
+def _change(session: Session, statement: str, what: str = "making the keyspace") -> None:
     """Run a schema statement and see to it that every node knows of it."""
     future = session.execute_async(statement, timeout=60.0)
-    future.result()
+    with told(f"keyspace {session.keyspace}: {what}"):
+        future.result()
     if not future.is_schema_agreed:
         raise TickloomError(
             "Cassandra's nodes did not agree on the schema in time; see `nodetool describecluster` and try again"

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from cassandra.cluster import Session
 
+from tickloom.store.connect import told
 from tickloom.store.days import days
 from tickloom.store.prepared import prepare
 
@@ -196,13 +197,14 @@ def _ask(
         if isinstance(moment, datetime):
             query += condition
             limits.append(moment)
-    statement = prepare(session, query)
-    futures = []
-    for key in keys:
-        bound = statement.bind((*key, *limits))
-        bound.fetch_size = PAGE if most is None else min(max(most, 1), PAGE)
-        futures.append(session.execute_async(bound))
-    return [future.result() for future in futures]
+    with told("reading"):
+        statement = prepare(session, query)
+        futures = []
+        for key in keys:
+            bound = statement.bind((*key, *limits))
+            bound.fetch_size = PAGE if most is None else min(max(most, 1), PAGE)
+            futures.append(session.execute_async(bound))
+        return [future.result() for future in futures]
 
 
 def _with_us(ticker: str, found: list[tuple[date, list[Any]]], kinds: dict[str, pa.DataType]) -> pa.Table:

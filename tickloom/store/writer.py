@@ -38,6 +38,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 5.0
 SILENT_S = 0.5
 """Seconds for which failures go without a word: a busy connection is no news."""
 SAY_EVERY_S = 10.0
+DAY_COLUMNS = ["ticker", "day", "bucket"]
 REMEMBERED_S = 86_400.0
 """Seconds after which the entry of a ticker's day in ``price_days`` is written again."""
 
@@ -113,7 +114,7 @@ class Writer:
             A column is unknown or does not fit, a write was refused, or Cassandra was away for longer than
             ``patience_s``; what is unacknowledged then may be written or not, and the writer starts afresh.
         """
-        if table == "stock_prices":
+        if table == "stock_prices" and set(DAY_COLUMNS) <= set(rows.column_names):
             self._note_days(rows)
         self._queue(table, rows)
 
@@ -235,7 +236,7 @@ class Writer:
     def _note_days(self, rows: pa.Table) -> None:
         """Write down which days and buckets the rows bring, unless that was done not long ago."""
         now = time.monotonic()
-        keys = rows.select(["ticker", "day", "bucket"])
+        keys = rows.select(DAY_COLUMNS)
         days = keys.set_column(1, "day", keys["day"].cast(pa.date32())).group_by(keys.column_names).aggregate([])
         found = list(zip(*(days[name].to_pylist() for name in keys.column_names), strict=True))
         fresh = [now - self._days.get(key, float("-inf")) > REMEMBERED_S for key in found]

@@ -131,6 +131,13 @@ def test_an_absent_broker_is_said_while_waiting_and_given_up_in_time():
     assert said[0]["waiting"] == 1
 
 
+def test_a_full_queue_holds_the_sender_back_until_the_records_are_given_up():
+    producer = PriceProducer("127.0.0.1:1", "prices", delivery_timeout_s=3)
+    with pytest.raises(TickloomError, match=r"\d{5,} messages were not delivered within 3 s"):
+        producer.send_block(block(250_000))
+    assert producer.sent == 0
+
+
 def test_an_absent_broker_is_named_by_readers_and_topics():
     with pytest.raises(TickloomError, match=r"Kafka at 127.0.0.1:1 does not answer"):
         list(messages("127.0.0.1:1", "prices", timeout_s=1))
@@ -162,5 +169,6 @@ def test_repeated_records_come_once(stack, topic):
         producer.send(topic, b"MSFT", b'{"id": "m1"}')
 
     assert [body["id"] for body in records(stack.kafka, topic, "AAPL")] == ["a1", "a2", "a3"]
+    assert list(records(stack.kafka, topic, "NOBODY")) == []
     assert {body["id"] for body in records(stack.kafka, topic)} == {"a1", "a2", "a3", "m1"}
     assert [body["id"] for body in records(stack.kafka, topic, "AAPL", last=2)][-1:] == ["a3"]
