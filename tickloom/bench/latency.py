@@ -15,7 +15,7 @@ from tickloom.bus.topics import ROLES, create
 from tickloom.errors import TickloomError
 from tickloom.stream.latency import Histogram
 
-RATE, TICKERS, WARM_S, MEASURED_S = 1000, 100, 30.0, 60.0
+RATE, TICKERS, WARM_S, MEASURED_S = 1000, 100, 60.0, 60.0
 SLICE_S = 0.01
 
 

@@ -29,6 +29,16 @@ _LOG4J = Path(__file__).with_name("log4j2.properties")
 _PANDAS_NOTICE = "ignore:PySpark does not yet fully support pandas:FutureWarning"
 
 
+_LOCAL_FILES = {
+    # Hadoop's usual local file system starts a `chmod` or a `readlink` for every file that it makes or renames, eight
+    # times in a micro-batch; the raw one, through the older of Spark's two ways to it, starts none.
+    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "spark.sql.streaming.checkpointFileManagerClass": (
+        "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Wiring:
     """Where a job runs: what the manifest leaves to the installation.
@@ -91,6 +101,14 @@ def session(job: StreamJob, wiring: Wiring) -> SparkSession:
         "spark.sql.streaming.minBatchesToRetain": "10",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.sql.streaming.metricsEnabled": "false",
+        "spark.sql.streaming.ui.enabled": "false",
+        "spark.sql.ui.retainedExecutions": "10",
+        "spark.ui.retainedJobs": "10",
+        "spark.ui.retainedStages": "10",
+        "spark.ui.retainedTasks": "100",
+        "spark.sql.ui.explainMode": "simple",
+        "spark.sql.maxPlanStringLength": "1000",
+        **_LOCAL_FILES,
         "spark.python.worker.reuse": "true",
         "spark.python.daemon.module": "tickloom.stream.daemon",
     }

@@ -12,6 +12,9 @@ FIELDS = ("v", "ticker", "time", "price", "volume", "source", "sequence", "inter
 REQUIRED = ("v", "ticker", "time", "price", "source", "sequence")
 SCHEMA_VERSION = "1"
 EARLIEST = "1990-01-01T00:00:00Z"
+SEPARATORS = "\x1c\x1d\x1e\x1f"
+FIELD = SEPARATORS[3]
+"""Between the parts of what crosses to Python; see ``wire``."""
 DEAD_GROUP = "\x00dead-"
 """Prefix of the groups that carry refused records past the state; no ticker begins so."""
 
@@ -33,7 +36,7 @@ def mine(spec: Spec, known: Collection[str]) -> Column:
 
 
 def typed(records: DataFrame, spec: Spec) -> DataFrame:
-    """Return one row per record, typed where it is valid and with ``reason`` and ``detail`` where it is not.
+    """Return one row per record, typed where it is valid and with a ``refusal`` where it is not.
 
     Parameters
     ----------
@@ -68,9 +71,8 @@ def typed(records: DataFrame, spec: Spec) -> DataFrame:
         F.expr("try_cast(j.sequence as bigint)").alias("sequence"),
         _interval_seconds().alias("interval_s"),
     )
-    reason, detail = _refusal(spec, limit)
-    judged = columns.select("*", reason.alias("reason"), detail.alias("detail"))
-    valid = F.col("reason").isNull()
+    judged = columns.select("*", _refusal(spec, limit).alias("refusal"))
+    valid = F.col("refusal").isNull()
     return judged.select(
         F.when(valid, F.col("key").cast("string"))
         .otherwise(F.concat(F.lit(DEAD_GROUP), F.col("partition").cast("string")))
@@ -87,8 +89,7 @@ def typed(records: DataFrame, spec: Spec) -> DataFrame:
         ),
         F.coalesce("interval_s", F.lit(0)).alias("interval_s"),
         "arrived_us",
-        "reason",
-        "detail",
+        "refusal",
         "key",
         "value",
         "partition",
@@ -103,8 +104,8 @@ def _interval_seconds() -> Column:
     return F.when(F.col("j.interval").isNull(), F.lit(0)).otherwise(known)
 
 
-def _refusal(spec: Spec, limit: int) -> tuple[Column, Column]:
-    """Return the first rule that a record breaks, as reason and as detail; null where it breaks none."""
+def _refusal(spec: Spec, limit: int) -> Column:
+    """Return the first rule that a record breaks, as ``reason FIELD detail``; null where it breaks none."""
     ahead_us = milliseconds(spec.processors.prices.future_tolerance) * 1000
     earliest = F.expr(f"unix_micros(timestamp'{EARLIEST}')")
     key, ticker = F.col("key").cast("string"), F.col("j.ticker")
@@ -115,10 +116,10 @@ def _refusal(spec: Spec, limit: int) -> tuple[Column, Column]:
         value = F.col(name)
         return value.isNull() | F.isnan(value) | (value <= 0) | (value == float("inf"))
 
-    shown = {
-        name: F.concat(F.lit(f"{name} "), F.substring(F.coalesce(F.col(f"j.{name}"), F.lit("null")), 1, 80))
-        for name in FIELDS
-    }
+    def show(text: Column) -> Column:
+        return F.translate(F.substring(F.coalesce(text, F.lit("null")), 1, 80), SEPARATORS, "    ")
+
+    shown = {name: F.concat(F.lit(f"{name} "), show(F.col(f"j.{name}"))) for name in FIELDS}
     bad_range = (F.col("low") > F.least("open", "price")) | (F.col("high") < F.greatest("open", "price"))
     rules: list[tuple[Column, str, Column]] = [
         (F.col("value").isNull(), "not-json", F.lit("the record has no value")),
@@ -140,7 +141,7 @@ def _refusal(spec: Spec, limit: int) -> tuple[Column, Column]:
         (missing != "", "missing-field", missing),
         (key.isNull(), "no-key", F.lit("the record has no key; a price's key is its ticker")),
         (~ticker.isin(*spec.tickers) & (key == ticker), "unknown-ticker", shown["ticker"]),
-        (key != ticker, "key-mismatch", F.concat(F.lit("key "), F.substring(key, 1, 80), F.lit(", "), shown["ticker"])),
+        (key != ticker, "key-mismatch", F.concat(F.lit("key "), show(key), F.lit(", "), shown["ticker"])),
         (bad_price("price"), "bad-price", shown["price"]),
         (
             F.col("time_us").isNull()
@@ -162,8 +163,4 @@ def _refusal(spec: Spec, limit: int) -> tuple[Column, Column]:
     ]
     rules += [(summary_prices & bad_price(name), "bad-price", shown[name]) for name in _DOUBLES[1:]]
     rules.append((summary_prices & bad_range, "bad-price", F.lit("open and price must lie between low and high")))
-    reason, detail = F.lit(None).cast("string"), F.lit(None).cast("string")
-    for broken, name, text in reversed(rules):
-        reason = F.when(broken, F.lit(name)).otherwise(reason)
-        detail = F.when(broken, text).otherwise(detail)
-    return reason, detail
+    return F.coalesce(*(F.when(broken, F.concat(F.lit(f"{name}{FIELD}"), text)) for broken, name, text in rules))

@@ -53,15 +53,14 @@ def encoded(typed: DataFrame) -> DataFrame:
         F.lit(REFUSED.decode()),
         F.concat_ws(
             fields,
-            "reason",
-            F.translate("detail", "\x1c\x1d\x1e\x1f", "    "),
+            "refusal",
             F.col("partition").cast("string"),
             F.col("offset").cast("string"),
             F.coalesce(F.hex("key"), F.lit("-")),
             F.col("value").isNotNull().cast("int").cast("string"),
         ),
     )
-    head = F.when(F.col("reason").isNull(), valid).otherwise(refused)
+    head = F.when(F.col("refusal").isNull(), valid).otherwise(refused)
     value = F.coalesce("value", F.lit(b"").cast("binary"))
     return typed.select("group", F.concat(_bytes(F.concat(head, F.lit(END.decode()))), value).alias("payload"))
 
