@@ -1,4 +1,4 @@
-"""The plain job that the stream is compared with, and the ceiling of both; run as a module in a process of its own.
+"""The plain job that the stream is compared with, and the ceiling of both, each in a process of its own.
 
 ``zscore`` is what a good engineer writes in an afternoon: Kafka, JSON, a z-score per ticker in
 ``applyInPandasWithState``, rows to Cassandra in unlogged batches of 100 of one partition. ``noop`` reads Kafka, parses
@@ -76,7 +76,7 @@ def write(cassandra: str, keyspace: str, rows: Iterator[Any]) -> Iterator[Any]:
         for first in range(0, len(members), BATCH_ROWS):
             batch = BatchStatement(BatchType.UNLOGGED)
             for r in members[first : first + BATCH_ROWS]:
-                flag = abs(r.z) > THRESHOLD if r.z == r.z else None
+                flag = None if r.z is None else abs(r.z) > THRESHOLD
                 batch.add(insert, (ticker, day, r.time, r.price, r.volume, r.mean, r.deviation, r.z, flag))
             if len(waiting) >= IN_FLIGHT:
                 waiting.pop(0).result()
@@ -161,7 +161,3 @@ def main() -> None:
         time.sleep(0.2)
     query.stop()
     print(json.dumps({"rows": rows, "seconds": seconds}))
-
-
-if __name__ == "__main__":
-    main()

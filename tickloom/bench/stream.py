@@ -82,7 +82,8 @@ def _plain(mode: str, folder: Path, topic: str, kafka: str, cassandra: str, tick
     environment = load.child_environment(kafka, cassandra, "bench", folder / "instruments.csv")
     environment["JAVA_HOME"] = str(find_java().home)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tickloom.bench.plain", *arguments],
+        # imported, not run as a script: Spark's workers then find its functions by name
+        [sys.executable, "-W", "ignore", "-c", "from tickloom.bench.plain import main; main()", *arguments],
         env=environment,
         capture_output=True,
         text=True,
