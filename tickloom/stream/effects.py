@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tickloom.store.maps import indicator_maps
 from tickloom.stream import fields
 from tickloom.stream.machine import Effects, vwap
 from tickloom.stream.rows import BAR, INTERVAL_NAMES, TICK, UNKNOWN_VOLUME, Array
@@ -105,23 +106,13 @@ class Batch:
                 "ticks": pa.array(rows["ticks"].astype(np.int32)),
                 "final": pa.array(rows["final"] == 1),
                 "source": pa.array(["stream"] * len(rows)),
-                "indicators": indicator_maps(self.values, rows["final"] == 1, indicators),
+                "indicators": indicator_maps(self.values, indicators, rows["final"] == 1),
             }
         )
 
     @staticmethod
     def _dictionary(codes: Array, names: Sequence[str]) -> pa.DictionaryArray:
         return pa.DictionaryArray.from_arrays(pa.array(np.ascontiguousarray(codes)), pa.array(list(names), pa.string()))
-
-
-def indicator_maps(values: Array, final: Array, names: Sequence[str]) -> pa.Array:
-    """Return a map of name to value for each final row, holding the known values only; null for the other rows."""
-    known = ~np.isnan(values) & final[:, None]
-    offsets = np.concatenate([[0], np.cumsum(known.sum(axis=1))]).astype(np.int32)
-    column = np.broadcast_to(np.arange(len(names), dtype=np.int32), values.shape)[known]
-    keys = pa.DictionaryArray.from_arrays(pa.array(column), pa.array(list(names), pa.string())).cast(pa.string())
-    bounds = pa.array(offsets, mask=np.concatenate([~final, [False]]))
-    return pa.MapArray.from_arrays(bounds, keys, pa.array(values[known]))
 
 
 def pack(ticker: str, done: Effects, late: Sequence[Refused]) -> bytes:
