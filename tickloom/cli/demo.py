@@ -43,7 +43,7 @@ def demo(
 
     folder = (home or settings().home).absolute()
     job = load(manifest)
-    console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
+    console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False, soft_wrap=True)
     console.print("[bold]1. Kafka and Cassandra[/]  (tickloom up)")
     was_up = endpoints(folder) is not None
     started = time.monotonic()

@@ -72,6 +72,9 @@ def session(job: StreamJob, wiring: Wiring) -> SparkSession:
     """Start Spark for a job in local mode."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    os.environ.setdefault(
+        "MALLOC_ARENA_MAX", "2"
+    )  # else glibc keeps memory in an arena for each of Java's many threads
     os.environ.setdefault("PYTHONWARNINGS", _PANDAS_NOTICE)  # for the workers
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     runtime = job.spec.runtime
