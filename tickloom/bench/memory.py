@@ -67,9 +67,9 @@ def run(progress: load.Say, *, kafka: str, cassandra: str, ticks: int = TICKS) -
         },
         ratios={"growth": (python_end + java_end) / (python + java)},
         notes=(
-            f"{ticks:,} ticks of {TICKERS} tickers; resident memory of the driver's Python and Java processes, a sample a "
-            "micro-batch: the median between the first and the third million, and that of the last two millions. Java's "
-            "heap may grow to 1 GiB, so single samples differ by 20 % with the collections of garbage.",
+            f"{ticks:,} ticks of {TICKERS} tickers; resident memory of the driver's Python and Java processes, sampled "
+            "after every micro-batch: the median between the first and the third million, and that of the last two.",
+            "Java's heap may grow to 1 GiB, so single samples differ by 20 % with the collections of garbage.",
         ),
     )
 
