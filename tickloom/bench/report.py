@@ -48,7 +48,12 @@ class Result:
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    return {key: float(f"{value:.4g}") if abs(value) < 1000 else round(value) for key, value in values.items()}
+    """Return whole numbers and large ones as integers, the others with four digits."""
+
+    def short(value: float) -> float:
+        return round(value) if isinstance(value, int) or abs(value) >= 1000 else float(f"{value:.4g}")
+
+    return {key: short(value) for key, value in values.items()}
 
 
 def machine() -> dict[str, Any]:

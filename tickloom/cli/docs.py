@@ -9,7 +9,9 @@ import typer
 from tickloom.errors import TickloomError
 
 PAGES = {"indicators": "tickloom.indicators.page", "settings": "tickloom.settings_page"}
-app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+app = typer.Typer(
+    rich_markup_mode=None, add_completion=False, no_args_is_help=True, epilog="Example: tickloom docs all --check"
+)
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if the page is not current.")]
 Folder = Annotated[Path, typer.Option(help="Folder of the pages.")]
 _HERE = Path("docs")

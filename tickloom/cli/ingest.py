@@ -16,6 +16,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     help="Put prices into Kafka: replay a file, make synthetic ones, or ask Yahoo.",
+    epilog="Example: tickloom ingest replay AAPL_1min.csv --speed 60",
 )
 
 Bootstrap = Annotated[str | None, typer.Option(help="Kafka bootstrap servers; default the embedded broker's.")]

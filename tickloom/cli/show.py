@@ -21,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     help="Print prices, bars, anomalies or dead letters as a table, oldest first.",
+    epilog="Example: tickloom show prices ATW --last 20",
 )
 
 Ticker = Annotated[str, typer.Argument(help="Ticker, for example AAPL.")]
