@@ -26,22 +26,8 @@ def run(progress: load.Say, *, kafka: str, cassandra: str, seconds: float = MEAS
     create(kafka, {topic: ROLES["prices"]})
     with tempfile.TemporaryDirectory(prefix="tickloom-bench-") as scratch:
         folder = Path(scratch)
-        load.instruments(folder / "instruments.csv", names)
-        spec = {
-            "tickers": names,
-            "market": "XNYS",
-            "source": {"topic": topic},
-            "processors": {"bars": {"hours": "all"}},
-        }
-        job = load.start_job(
-            folder,
-            spec,
-            kafka=kafka,
-            cassandra=cassandra,
-            keyspace="bench",
-            instruments_file=folder / "instruments.csv",
-            bounded=False,
-        )
+        spec = {"source": {"topic": topic}, "processors": {"bars": {"hours": "all"}}}
+        job = load.start_job(folder, names, spec, kafka=kafka, cassandra=cassandra, bounded=False)
         stop = threading.Event()
         feeder = threading.Thread(target=_feed, args=(kafka, topic, names, stop), daemon=True)
         try:

@@ -19,6 +19,7 @@ from tickloom.errors import TickloomError
 from tickloom.sources.blocks import PriceBlock
 
 Say = Callable[[str], None]
+KEYSPACE = "bench"
 
 
 def tickers(count: int) -> list[str]:
@@ -104,29 +105,23 @@ class JobProcess:
 
 
 def start_job(
-    folder: Path,
-    spec: Mapping[str, Any],
-    *,
-    kafka: str,
-    cassandra: str,
-    keyspace: str,
-    instruments_file: Path,
-    bounded: bool,
+    folder: Path, names: list[str], spec: Mapping[str, Any], *, kafka: str, cassandra: str, bounded: bool
 ) -> JobProcess:
-    """Start ``tickloom run`` for a spec."""
+    """Start ``tickloom run`` for the made-up tickers and what else the spec says; its files lie in ``folder``."""
     name = "bench"
     document = {
         "apiVersion": "tickloom.dev/v1alpha1",
         "kind": "StreamJob",
         "metadata": {"name": name},
-        "spec": dict(spec),
+        "spec": {"tickers": names, "market": "XNYS", **spec},
     }
+    instruments(folder / "instruments.csv", names)
     manifest, log = folder / "bench.yaml", folder / "bench.log"
     manifest.write_text(yaml.safe_dump(document))
     command = [sys.executable, "-m", "tickloom.cli.main", "run", "-f", str(manifest), "--home", str(folder), "--json"]
     process = subprocess.Popen(
         [*command, *(["--bounded"] if bounded else [])],
-        env=child_environment(kafka, cassandra, keyspace, instruments_file),
+        env=child_environment(kafka, cassandra, folder),
         stdout=subprocess.PIPE,
         stderr=log.open("w"),
         text=True,
@@ -134,12 +129,12 @@ def start_job(
     return JobProcess(process, folder, name, log)
 
 
-def child_environment(kafka: str, cassandra: str, keyspace: str, instruments_file: Path) -> dict[str, str]:
+def child_environment(kafka: str, cassandra: str, folder: Path) -> dict[str, str]:
     """Return the environment that points a child process at the benchmark's stack."""
     return {
         **os.environ,
         "TICKLOOM_KAFKA": kafka,
         "TICKLOOM_CASSANDRA": cassandra,
-        "TICKLOOM_KEYSPACE": keyspace,
-        "TICKLOOM_INSTRUMENTS": str(instruments_file),
+        "TICKLOOM_KEYSPACE": KEYSPACE,
+        "TICKLOOM_INSTRUMENTS": str(folder / "instruments.csv"),
     }

@@ -22,22 +22,9 @@ def run(progress: load.Say, *, kafka: str, cassandra: str, ticks: int = TICKS) -
     samples: list[tuple[int, float, float]] = []
     with tempfile.TemporaryDirectory(prefix="tickloom-bench-") as scratch:
         folder = Path(scratch)
-        load.instruments(folder / "instruments.csv", names)
         topic = load.fill(kafka, names, ticks, int(BEGIN.timestamp()) * 1_000_000, progress)
-        spec = {
-            "tickers": names,
-            "market": "XNYS",
-            "source": {"topic": topic, "maxOffsetsPerTrigger": PER_TRIGGER},
-        }
-        job = load.start_job(
-            folder,
-            spec,
-            kafka=kafka,
-            cassandra=cassandra,
-            keyspace="bench",
-            instruments_file=folder / "instruments.csv",
-            bounded=True,
-        )
+        spec = {"source": {"topic": topic, "maxOffsetsPerTrigger": PER_TRIGGER}}
+        job = load.start_job(folder, names, spec, kafka=kafka, cassandra=cassandra, bounded=True)
         seen = -1
         while job.process.poll() is None:
             found = job.progress()

@@ -23,11 +23,9 @@ def run(progress: load.Say, *, kafka: str, cassandra: str, ticks: int = TICKS) -
     names = load.tickers(TICKERS)
     with tempfile.TemporaryDirectory(prefix="tickloom-bench-") as scratch:
         folder = Path(scratch)
-        listed = folder / "instruments.csv"
-        load.instruments(listed, names)
         topic = load.fill(kafka, names, ticks, int(BEGIN.timestamp()) * 1_000_000, progress)
         progress("the whole application")
-        totals = _application(folder, listed, names, topic, kafka, cassandra)
+        totals = _application(folder, names, topic, kafka, cassandra)
         if totals["rows_out"] != ticks:
             raise TickloomError(f"{ticks:,} ticks were sent and {totals['rows_out']:,} written: {totals}")
         progress(f"{totals['rows_per_second']:,.0f} ticks/s; the plain job")
@@ -51,18 +49,9 @@ def run(progress: load.Say, *, kafka: str, cassandra: str, ticks: int = TICKS) -
     )
 
 
-def _application(
-    folder: Path, listed: Path, names: list[str], topic: str, kafka: str, cassandra: str
-) -> dict[str, Any]:
-    spec = {
-        "tickers": names,
-        "market": "XNYS",
-        "deadLetters": "all",
-        "source": {"topic": topic, "maxOffsetsPerTrigger": PER_TRIGGER},
-    }
-    job = load.start_job(
-        folder, spec, kafka=kafka, cassandra=cassandra, keyspace="bench", instruments_file=listed, bounded=True
-    )
+def _application(folder: Path, names: list[str], topic: str, kafka: str, cassandra: str) -> dict[str, Any]:
+    spec = {"deadLetters": "all", "source": {"topic": topic, "maxOffsetsPerTrigger": PER_TRIGGER}}
+    job = load.start_job(folder, names, spec, kafka=kafka, cassandra=cassandra, bounded=True)
     return job.finish(timeout_s=900)
 
 
@@ -71,7 +60,7 @@ def _plain(mode: str, folder: Path, topic: str, kafka: str, cassandra: str, tick
         "--mode": mode,
         "--kafka": kafka,
         "--cassandra": cassandra,
-        "--keyspace": "bench",
+        "--keyspace": load.KEYSPACE,
         "--topic": topic,
         "--folder": str(folder),
         "--jars": ",".join(str(path) for path in jars("spark")),
@@ -79,7 +68,7 @@ def _plain(mode: str, folder: Path, topic: str, kafka: str, cassandra: str, tick
         "--per-trigger": str(PER_TRIGGER),
     }
     arguments = [part for pair in values.items() for part in pair]
-    environment = load.child_environment(kafka, cassandra, "bench", folder / "instruments.csv")
+    environment = load.child_environment(kafka, cassandra, folder)
     environment["JAVA_HOME"] = str(find_java().home)
     done = subprocess.run(
         # imported, not run as a script: Spark's workers then find its functions by name
