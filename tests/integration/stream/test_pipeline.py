@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.integration.stream.conftest import price
-from tests.integration.stream.jobs import TICKERS, Job, send, topic
+from tests.integration.stream.jobs import TICKERS, Job, send, topic, topic_name
 from tickloom.bus.producer import PriceProducer
 from tickloom.indicators.engine import Block, Engine
 from tickloom.market.sessions import session_table
@@ -125,7 +125,9 @@ def test_dead_letters_keep_bytes_reason_and_place(mixed, stack, tmp_path):
     name, kinds, _ = mixed
     job = Job(tmp_path, stack, name, name=f"dead-{name[-6:]}")
     totals = job.run()
-    letters = [letter for letter in read_dead_letters(stack.kafka) if letter.job == job.name]
+    letters = [
+        letter for letter in read_dead_letters(stack.kafka, topic_name("dead-letters")) if letter.job == job.name
+    ]
     assert len(letters) == kinds["dead"] == totals["dead_letters"]
     assert len({letter.id for letter in letters}) == len(letters)
     assert {letter.topic for letter in letters} == {name}
