@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from tickloom.errors import TickloomError
 from tickloom.indicators.registry import DEFAULT_TWELVE, resolve
 from tickloom.market.instruments import instruments
+from tickloom.market.intervals import Interval
 
 API_VERSION = "tickloom.dev/v1alpha1"
 Ticker = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,15}$")]
@@ -73,7 +74,7 @@ class PriceProcessor(Model):
 class BarProcessor(Model):
     """Which bars are built, and which indicators run on final ones."""
 
-    intervals: tuple[Literal["1m", "5m", "15m", "1h", "1d"], ...] = Field(
+    intervals: tuple[Interval, ...] = Field(
         ("5m", "1d"), min_length=1, description="Lengths of the bars; `1d` is the session."
     )
     indicators: tuple[str, ...] = Field(DEFAULT_TWELVE, description="Names of the registry of indicators.")

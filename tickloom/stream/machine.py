@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tickloom.indicators.engine import Block, Engine
+from tickloom.market.intervals import SECONDS
 from tickloom.market.sessions import SessionTable, session_table
 from tickloom.stream import kernels
 from tickloom.stream.job import Spec, milliseconds
-from tickloom.stream.rows import BAR, DAY_S, INTERVAL_SECONDS, TICK, Array, empty
+from tickloom.stream.rows import BAR, DAY_S, TICK, Array, empty
 from tickloom.stream.state import NEVER, IntervalState, TickerState
 
 BUCKET_ROWS = 500_000
@@ -107,7 +108,7 @@ class Machine:
         self.window = prices.window
         self.threshold = prices.threshold
         self.delay_us = milliseconds(prices.watermark) * 1000
-        self.intervals = tuple(INTERVAL_SECONDS[name] for name in bars.intervals)
+        self.intervals = tuple(SECONDS[name] for name in bars.intervals)
         self.all_hours = bars.hours == "all"
 
     def warm(self) -> None:

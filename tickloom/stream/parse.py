@@ -5,8 +5,9 @@ from collections.abc import Collection
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tickloom.market.intervals import SECONDS
 from tickloom.stream.job import Spec, milliseconds
-from tickloom.stream.rows import INTERVAL_SECONDS, UNKNOWN_VOLUME
+from tickloom.stream.rows import UNKNOWN_VOLUME
 
 FIELDS = ("v", "ticker", "time", "price", "volume", "source", "sequence", "interval", "open", "high", "low")
 REQUIRED = ("v", "ticker", "time", "price", "source", "sequence")
@@ -99,7 +100,7 @@ def typed(records: DataFrame, spec: Spec) -> DataFrame:
 
 def _interval_seconds() -> Column:
     known = F.lit(None).cast("int")
-    for name, seconds in INTERVAL_SECONDS.items():
+    for name, seconds in SECONDS.items():
         known = F.when(F.col("j.interval") == name, F.lit(seconds)).otherwise(known)
     return F.when(F.col("j.interval").isNull(), F.lit(0)).otherwise(known)
 

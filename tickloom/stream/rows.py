@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tickloom.market.intervals import SECONDS
+
 Array = npt.NDArray[Any]
 
 UNKNOWN_VOLUME = -1
@@ -57,9 +59,8 @@ BAR = np.dtype(
 )
 """One bar while it is built, and as it is written."""
 
-DAY_S = 86_400
-INTERVAL_SECONDS: dict[str, int] = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": DAY_S}
-INTERVAL_NAMES: dict[int, str] = {seconds: name for name, seconds in INTERVAL_SECONDS.items()}
+DAY_S = SECONDS["1d"]
+INTERVAL_NAMES: dict[int, str] = {seconds: name for name, seconds in SECONDS.items()}
 
 
 def empty(dtype: np.dtype[Any]) -> Array:

@@ -1,5 +1,7 @@
 """Runs a job until it ends, is told to stop, or has failed too often in a row."""
 
+import json
+import os
 import signal
 import threading
 import time
@@ -9,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from pyspark.sql import SparkSession
 from pyspark.sql.streaming.listener import (
     QueryProgressEvent,
     QueryStartedEvent,
@@ -43,8 +44,6 @@ class _Listener(StreamingQueryListener):
         return
 
     def onQueryProgress(self, event: QueryProgressEvent) -> None:
-        import json
-
         self._committed(json.loads(event.progress.json))
 
     def onQueryIdle(self, event: Any) -> None:
@@ -171,7 +170,7 @@ class Runner:
     def _committed(self, report: dict[str, Any]) -> None:
         self.progress.committed(report)
         self._failures = 0
-        faults.reach("commit.after", int(report["batchId"]), faults.armed(), _own_pid())
+        faults.reach("commit.after", int(report["batchId"]), faults.armed(), os.getpid())
         self.on_batch(self.progress.snapshot())
 
     def _pause(self, message: str) -> None:
@@ -218,12 +217,6 @@ class Runner:
                 control.close(self.wiring.folder / "control", int(close))
 
 
-def _own_pid() -> int:
-    import os
-
-    return os.getpid()
-
-
 def _cause(failure: Any) -> str:
     """Return the most telling line of a query's failure."""
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
@@ -248,6 +241,3 @@ def handle_signals(runner: Runner) -> None:
     """Make SIGTERM and SIGINT stop the job gently."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
-
-
-__all__ = ["Runner", "SparkSession", "handle_signals"]
