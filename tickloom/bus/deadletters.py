@@ -110,11 +110,20 @@ def parse(
         ) from None
 
 
-def read(bootstrap: str, topic: str, *, last: int | None = None, timeout_s: float = 10.0) -> Iterator[DeadLetter]:
+def read(
+    bootstrap: str,
+    topic: str,
+    *,
+    job: str | None = None,
+    last: int | None = None,
+    timeout_s: float = 10.0,
+) -> Iterator[DeadLetter]:
     """Yield the dead letters that the topic holds now, each id once.
 
     Parameters
     ----------
+    job
+        Only those that this StreamJob refused; default all.
     last
         Only those among the last so many messages of each partition.
 
@@ -126,7 +135,6 @@ def read(bootstrap: str, topic: str, *, last: int | None = None, timeout_s: floa
     seen: set[str] = set()
     for message in messages(bootstrap, topic, last=last, timeout_s=timeout_s):
         letter = parse(message.headers(), message.key(), message.value())
-        letter = replace(letter, written_ms=message.timestamp()[1])
-        if letter.id not in seen:
+        if letter.id not in seen and job in (None, letter.job):
             seen.add(letter.id)
-            yield letter
+            yield replace(letter, written_ms=message.timestamp()[1])

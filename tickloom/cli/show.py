@@ -74,6 +74,7 @@ def anomalies(
 )
 def dead_letters(
     ticker: Annotated[str | None, typer.Argument(help="Only records with this key; default all.")] = None,
+    job: Annotated[str | None, typer.Option(help="Only what this StreamJob refused; default all.")] = None,
     last: Last = 20,
     home: Home = None,
     as_json: AsJson = False,
@@ -82,7 +83,7 @@ def dead_letters(
     from rich.console import Console
     from rich.table import Table
 
-    found = _letters(ticker, last, home)
+    found = _letters(ticker, job, last, home)
     if as_json:
         for letter in found:
             sys.stdout.write(json.dumps(_letter(letter)) + "\n")
@@ -99,14 +100,14 @@ def dead_letters(
     Console(markup=False).print(table)
 
 
-def _letters(ticker: str | None, last: int, home: Path | None) -> "list[DeadLetter]":
+def _letters(ticker: str | None, job: str | None, last: int, home: Path | None) -> "list[DeadLetter]":
     from tickloom.bus.deadletters import read
     from tickloom.bus.topics import topic_name
     from tickloom.cli.addresses import kafka_address
 
-    # A ticker's letters may lie anywhere before the last ones of all.
-    most = None if ticker is not None else max(LETTERS_READ, last)
-    found = read(kafka_address(home), topic_name("dead-letters"), last=most)
+    # The letters of one ticker or job may lie anywhere before the last ones of all.
+    most = max(LETTERS_READ, last) if ticker is None and job is None else None
+    found = read(kafka_address(home), topic_name("dead-letters"), job=job, last=most)
     mine = (letter for letter in found if ticker is None or letter.key == ticker.encode())
     return sorted(mine, key=lambda letter: (letter.written_ms or 0, letter.id))[-last:]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import yaml
 
 from tickloom.errors import TickloomError
+from tickloom.files import write_whole
 from tickloom.local.java import Java
 from tickloom.local.ports import HOST, answers
 from tickloom.local.process import marker
-from tickloom.local.state import write_whole
 
 PORTS = ("cassandra", "cassandra_storage", "cassandra_storage_tls")
 HEAP = ["-Xms896m", "-Xmx896m", "-XX:MaxDirectMemorySize=320m", "-Xss256k"]

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from tickloom.errors import TickloomError
+from tickloom.files import write_whole
 from tickloom.local.failure import meaningful
 from tickloom.local.java import Java
 from tickloom.local.ports import HOST, answers
 from tickloom.local.process import environment, marker
-from tickloom.local.state import State, write_whole
+from tickloom.local.state import State
 
 PORTS = ("kafka", "kafka_controller")
 HEAP = ["-Xms512m", "-Xmx512m", "-XX:MaxDirectMemorySize=128m", "-XX:MaxMetaspaceSize=160m", "-Xss512k"]

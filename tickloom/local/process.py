@@ -10,7 +10,7 @@ from typing import Literal
 
 import psutil
 
-from tickloom.local.state import write_whole
+from tickloom.files import write_whole
 
 DYING_S = 10.0
 Condition = Literal["running", "stopped", "stale pid"]

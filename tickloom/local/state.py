@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from tickloom.errors import TickloomError
+from tickloom.files import write_whole
 from tickloom.local.ivy import Progress
 
 FILE = "state.json"
@@ -49,14 +50,6 @@ def load(home: Path) -> State:
 def save(home: Path, state: State) -> None:
     """Write ``state.json`` at once or not at all."""
     write_whole(home / FILE, state.model_dump_json(indent=1) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write `text` to `path` so that a reader sees the old file or the new one, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 @contextmanager

@@ -5,13 +5,13 @@ so that a restart sees them in the same micro-batch again.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from tickloom.files import write_whole
 from tickloom.stream import wire
 
 _SCHEMA = "control string, time_us bigint"
@@ -42,8 +42,5 @@ def close(folder: Path, close_us: int) -> None:
 
 
 def _put(path: Path, event: dict[str, str | int]) -> None:
-    if path.exists():
-        return
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(event) + "\n")
-    part.rename(path)
+    if not path.exists():
+        write_whole(path, json.dumps(event) + "\n")

@@ -1,12 +1,12 @@
 """The Parquet lake: every accepted tick, in folders by market and day."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tickloom.files import whole
 from tickloom.market.sessions import day_of
 from tickloom.stream.effects import Batch
 
@@ -22,11 +22,9 @@ def write(root: Path, market: str, batch: Batch, batch_id: int) -> list[Path]:
     written = []
     for day in np.unique(days):
         folder = root / f"market={market}" / f"day={day_of(int(day)).isoformat()}"
-        folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"batch-{batch_id:09d}-{batch.partition:04d}.parquet"
-        part = folder / f".{target.name}.{os.getpid()}"
         rows = table if len(np.unique(days)) == 1 else table.filter(pa.array(days == day))
-        pq.write_table(rows, part, compression="zstd", compression_level=1)
-        part.replace(target)
+        with whole(target) as part:
+            pq.write_table(rows, part, compression="zstd", compression_level=1)
         written.append(target)
     return written

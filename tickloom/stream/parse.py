@@ -105,6 +105,15 @@ def _interval_seconds() -> Column:
     return F.when(F.col("j.interval").isNull(), F.lit(0)).otherwise(known)
 
 
+def _more_follows(text: Column) -> Column:
+    """Return whether something follows the first JSON object, which is all that ``from_json`` reads."""
+    trimmed = F.rtrim(text)
+    one_value = F.json_array_length(F.concat(F.lit("["), text, F.lit("]"))) == 1
+    # Only a record with a brace before its end needs the second reading, which knows no NaN.
+    early_brace = F.instr(text, "}") < F.length(trimmed)
+    return ~trimmed.endswith("}") | (early_brace & ~F.coalesce(one_value, F.lit(False)))
+
+
 def _refusal(spec: Spec, limit: int) -> Column:
     """Return the first rule that a record breaks, as ``reason FIELD detail``; null where it breaks none."""
     ahead_us = milliseconds(spec.processors.prices.future_tolerance) * 1000
@@ -134,7 +143,7 @@ def _refusal(spec: Spec, limit: int) -> Column:
             F.col("j").isNull()
             | F.col("j._corrupt").isNotNull()
             | (missing == ",".join(REQUIRED))
-            | ~F.rtrim(F.col("value").cast("string")).endswith("}"),
+            | _more_follows(F.col("value").cast("string")),
             "not-json",
             F.lit("the value is not a JSON object of a price"),
         ),

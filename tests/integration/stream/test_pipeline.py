@@ -125,9 +125,8 @@ def test_dead_letters_keep_bytes_reason_and_place(mixed, stack, tmp_path):
     name, kinds, _ = mixed
     job = Job(tmp_path, stack, name, name=f"dead-{name[-6:]}")
     totals = job.run()
-    letters = [
-        letter for letter in read_dead_letters(stack.kafka, topic_name("dead-letters")) if letter.job == job.name
-    ]
+    # other jobs of this suite refuse the same records, whose ids are then the same
+    letters = list(read_dead_letters(stack.kafka, topic_name("dead-letters"), job=job.name))
     assert len(letters) == kinds["dead"] == totals["dead_letters"]
     assert len({letter.id for letter in letters}) == len(letters)
     assert {letter.topic for letter in letters} == {name}

@@ -31,6 +31,8 @@ REFUSED = {
     "words": (b"AAPL", b"nope", "not-json"),
     "half an object": (b"AAPL", b'{"v":1', "not-json"),
     "more than an object": (b"AAPL", price() + b"x", "not-json"),
+    "two objects": (b"AAPL", price() + price(), "not-json"),
+    "two objects and a comma": (b"AAPL", price() + b", {}", "not-json"),
     "a list": (b"AAPL", b"[1,2]", "not-json"),
     "a number": (b"AAPL", b"123", "not-json"),
     "an empty object": (b"AAPL", b"{}", "not-json"),
@@ -71,6 +73,7 @@ ACCEPTED = {
     "decimal text": price(price="170.2461"),
     "no volume": price(volume=ABSENT),
     "more fields": price(extra="field"),
+    "objects and braces inside": price(extra=[{"a": "}{"}, {}]),
     "an interval": price(**SUMMARY),
     "offset in digits": price(time="2019-02-15T20:59:00.000001+00:00"),
 }
