@@ -56,7 +56,8 @@ def run(progress: load.Say, *, kafka: str, cassandra: str, ticks: int = TICKS) -
         notes=(
             f"{ticks:,} ticks of {TICKERS} tickers; resident memory of the driver's Python and Java processes, sampled "
             "after every micro-batch: the median between the first and the third million, and that of the last two.",
-            "Java's heap may grow to 1 GiB, so single samples differ by 20 % with the collections of garbage.",
+            "Java's heap is there in full from the start; what is added after the first million is machine code that "
+            "the JIT still compiles, and the description of the methods it compiles.",
         ),
     )
 
