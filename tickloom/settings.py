@@ -3,8 +3,11 @@
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tickloom.errors import ConfigurationError
 
 
 class Settings(BaseSettings):
@@ -23,6 +26,14 @@ class Settings(BaseSettings):
     kafka: str | None = Field(
         None, description="Kafka bootstrap servers; without it the embedded broker's address in `home`."
     )
+    kafka_credentials: Path | None = Field(
+        None,
+        description=(
+            "Folder with Kafka's credentials, as Kubernetes mounts a Secret: files `username` and `password`, and "
+            "where they differ from SASL_SSL and SCRAM-SHA-512, `protocol` and `mechanism`; `ca.crt` where the "
+            "brokers' authority is private."
+        ),
+    )
     cassandra: str | None = Field(
         None, description="Cassandra contact points, `host[:port],…`; without it the embedded node's address in `home`."
     )
@@ -40,11 +51,33 @@ class Settings(BaseSettings):
     cache: Path = Field(
         Path.home() / ".cache" / "tickloom", description="Folder of downloaded prices and compiled kernels."
     )
+    epoch: int | None = Field(
+        None,
+        ge=0,
+        description=(
+            "Number of this start of a StreamJob, higher than every earlier one's; a start with a lower number is "
+            "refused, and a driver with a lower number stops. Without it, nobody looks."
+        ),
+    )
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` for people, `json` for pods.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe log line printed.")
 
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """Return the settings of this process, read once."""
-    return Settings()
+    """Return the settings of this process, read once.
+
+    Raises
+    ------
+    ConfigurationError
+        A variable has a value that it cannot have.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_sentence(item) for item in error.errors())) from None
+
+
+def _sentence(item: ErrorDetails) -> str:
+    name = "_".join(str(part) for part in item["loc"]).upper()
+    return f"TICKLOOM_{name} {item['input']!r}: {item['msg']}; docs/settings.md says what it may be"

@@ -7,6 +7,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from tickloom.bus.credentials import connection
 from tickloom.bus.topics import away, partition_for
 from tickloom.errors import TickloomError
 
@@ -39,13 +40,12 @@ def messages(
     """
     consumer = Consumer(
         {
-            "bootstrap.servers": bootstrap,
+            **connection(bootstrap),
             "group.id": "tickloom-reader",  # required by the client; nothing is committed
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             "fetch.message.max.bytes": 6 << 20,
-            "log_level": 0,
         }
     )
     try:

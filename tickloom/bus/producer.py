@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as Client
 
 from tickloom.bus import encode
+from tickloom.bus.credentials import connection
 from tickloom.bus.deadletters import Headers
 from tickloom.bus.topics import MAX_LETTER_BYTES, topic_name
 from tickloom.errors import TickloomError
@@ -58,7 +59,7 @@ class Producer:
         self._said = 0.0
         self._client = Client(
             {
-                "bootstrap.servers": bootstrap,
+                **connection(bootstrap),
                 "acks": "all",
                 "enable.idempotence": True,
                 "compression.type": "lz4",
@@ -73,7 +74,6 @@ class Producer:
                 "reconnect.backoff.ms": 100,
                 "reconnect.backoff.max.ms": 2000,
                 "error_cb": self._on_error,
-                "log_level": 0,
             }
         )
 

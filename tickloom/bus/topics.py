@@ -3,15 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._metadata import TopicMetadata
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
-from tickloom.errors import TickloomError
+from tickloom.bus.credentials import connection
+from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.settings import settings
 
 log = structlog.get_logger(__name__)
@@ -74,16 +77,38 @@ def ensure(bootstrap: str, roles: Iterable[str] = ROLES, *, timeout_s: float = 3
 
 def create(bootstrap: str, wanted: dict[str, Role], *, timeout_s: float = 30.0) -> list[str]:
     """Create the topics of ``wanted`` (name to role) that are absent and return their names."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin, found = look(bootstrap, timeout_s)
     replication = settings().replication
-    try:
-        found = admin.list_topics(timeout=timeout_s).topics
-    except KafkaException as error:
-        raise away(bootstrap, error) from None
     absent = {name: role for name, role in wanted.items() if name not in found}
     made = _create(admin, bootstrap, absent, replication, timeout_s)
     _compare(admin, {name: role for name, role in wanted.items() if name not in made}, replication, timeout_s)
     return made
+
+
+def look(bootstrap: str, timeout_s: float) -> tuple[AdminClient, dict[str, TopicMetadata]]:
+    """Return an admin client and the topics that it sees, by name.
+
+    Raises
+    ------
+    TickloomError
+        The broker does not answer.
+    ConfigurationError
+        It refuses the credentials, or they cannot be read.
+    """
+    said: list[KafkaError] = []
+    options: dict[str, Any] = {**connection(bootstrap), "error_cb": said.append}
+    admin = AdminClient(options)
+    try:
+        return admin, admin.list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        admin.poll(0)
+        refused = [item.str() for item in said if item.code() == KafkaError._AUTHENTICATION]
+        if refused:
+            raise ConfigurationError(
+                f"Kafka at {bootstrap} refuses the credentials of TICKLOOM_KAFKA_CREDENTIALS "
+                f"{str(settings().kafka_credentials)!r}: {refused[-1]}"
+            ) from None
+        raise away(bootstrap, error) from None
 
 
 def _create(
@@ -112,10 +137,14 @@ def _compare(admin: AdminClient, there: dict[str, Role], replication: int, timeo
         return
     described = admin.list_topics(timeout=timeout_s).topics
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in there]
-    configs = {
-        resource.name: future.result(timeout_s)
-        for resource, future in admin.describe_configs(resources, request_timeout=timeout_s).items()
-    }
+    try:
+        configs = {
+            resource.name: future.result(timeout_s)
+            for resource, future in admin.describe_configs(resources, request_timeout=timeout_s).items()
+        }
+    except KafkaException as error:
+        log.info("settings of topics cannot be read and are not compared", reason=error.args[0].str())
+        return
     for name, role in there.items():
         wanted = {"partitions": str(PARTITIONS), "replication": str(replication), **role.config(replication)}
         partitions = described[name].partitions

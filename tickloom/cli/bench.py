@@ -24,8 +24,9 @@ NAMES = {
     "indicators": "indicators beside TA-Lib",
     "latency": "from a price's arrival to its row",
     "memory": "the application's memory over a long run",
+    "operator": "the operator with 1,000 jobs, against the cluster of KUBECONFIG with nodes that kwok simulates",
 }
-ALONE = ("indicators",)
+ALONE = ("indicators", "operator")
 """Those that need neither Kafka nor Cassandra."""
 PAGE = Path("docs/benchmarks.md")
 
@@ -36,7 +37,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="End with one line, a JSON object.")] = False,
     record: Annotated[bool, typer.Option("--record", help=f"Write the result into {PAGE}.")] = False,
 ) -> None:
-    """Run one benchmark against a Kafka and a Cassandra of its own, which are gone afterwards."""
+    """Run one benchmark against what it needs, a Kafka and a Cassandra of its own, which are gone afterwards."""
     if name not in NAMES:
         raise TickloomError(f"benchmark {name!r} is unknown; known: {', '.join(NAMES)}")
     if record and not PAGE.parent.is_dir():
@@ -45,7 +46,12 @@ def bench(
         )
 
     signal.signal(signal.SIGTERM, _interrupt)
-    run = importlib.import_module(f"tickloom.bench.{name}").run
+    try:
+        run = importlib.import_module(f"tickloom.bench.{name}").run
+    except ImportError as error:
+        raise TickloomError(
+            f"tickloom bench {name} needs {error.name}: install the extras with `pip install tickloom[stream,operator]`"
+        ) from None
     result = run(_say) if name in ALONE else _with_stack(run)
     if record:
         from tickloom.bench import report

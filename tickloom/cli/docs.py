@@ -1,6 +1,7 @@
-"""``tickloom docs``: the pages that are made from the code."""
+"""``tickloom docs``: the pages, and the CRD, that are made from the code."""
 
 import importlib
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,18 +9,24 @@ import typer
 
 from tickloom.errors import TickloomError
 
-PAGES = {"indicators": "tickloom.indicators.page", "settings": "tickloom.settings_page"}
+FILES: dict[str, tuple[str, str]] = {
+    "indicators": ("tickloom.indicators.page", "indicators.md"),
+    "settings": ("tickloom.settings_page", "settings.md"),
+    "streamjob": ("operators.streamjob.page", "streamjob.md"),
+    "crd": ("operators.streamjob.crd", "../manifests/crds/streamjobs.tickloom.dev.yaml"),
+}
+"""Name of a verb to the module that makes its text, and the text's file as seen from the folder of the pages."""
 app = typer.Typer(
     rich_markup_mode=None, add_completion=False, no_args_is_help=True, epilog="Example: tickloom docs all --check"
 )
-Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if the page is not current.")]
+Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if the file is not current.")]
 Folder = Annotated[Path, typer.Option(help="Folder of the pages.")]
 _HERE = Path("docs")
 
 
 @app.callback()
 def docs() -> None:
-    """Write the pages that are generated from the code."""
+    """Write the pages, and the CRD, that are generated from the code."""
 
 
 @app.command(epilog="Example: tickloom docs indicators --check")
@@ -34,10 +41,22 @@ def settings(check: Check = False, folder: Folder = _HERE) -> None:
     _make(["settings"], folder, check)
 
 
+@app.command(epilog="Example: tickloom docs streamjob --check")
+def streamjob(check: Check = False, folder: Folder = _HERE) -> None:
+    """Write docs/streamjob.md from the models of the manifest and of its status."""
+    _make(["streamjob"], folder, check)
+
+
+@app.command(epilog="Example: tickloom docs crd")
+def crd(check: Check = False, folder: Folder = _HERE) -> None:
+    """Write manifests/crds/streamjobs.tickloom.dev.yaml, beside the folder of the pages."""
+    _make(["crd"], folder, check)
+
+
 @app.command("all", epilog="Example: tickloom docs all --check")
 def everything(check: Check = False, folder: Folder = _HERE) -> None:
-    """Write every generated page."""
-    _make(list(PAGES), folder, check)
+    """Write every generated file."""
+    _make(list(FILES), folder, check)
 
 
 def _make(names: list[str], folder: Path, check: bool) -> None:
@@ -45,13 +64,15 @@ def _make(names: list[str], folder: Path, check: bool) -> None:
         raise TickloomError(f"folder {folder} does not exist; call this in the repository, or name one with --folder")
     stale: list[str] = []
     for name in names:
-        path = folder / f"{name}.md"
-        text = importlib.import_module(PAGES[name]).render()
+        module, file = FILES[name]
+        path = Path(os.path.normpath(folder / file))
+        text = importlib.import_module(module).render()
         if path.exists() and path.read_text(encoding="utf-8") == text:
             typer.echo(f"{path} is current", err=True)
         elif check:
             stale.append(f"{path} differs from the code; run: tickloom docs {name}")
         else:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             typer.echo(f"{path} written", err=True)
     if stale:

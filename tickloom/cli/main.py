@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "doctor": "Check Java, jars, ports, disk and memory, and say what to do.",
     "ingest": "Put prices into Kafka: replay a file, make synthetic ones, or ask Yahoo.",
     "run": "Run a StreamJob manifest on this machine.",
+    "plan": "Say what the operator would do with a StreamJob manifest, and why.",
     "show": "Print prices, bars, anomalies or dead letters as a table.",
     "load": "Write a CSV of bars straight into the store, with its indicators.",
     "indicators": "Compute every indicator for a CSV of bars.",
@@ -67,15 +68,15 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def app() -> None:
-    """Run the command line: 0 on success, 1 with a sentence on a failure, 2 on wrong usage."""
+    """Run the command line: 0 on success, 2 on wrong usage, and with a sentence 78 on wrong configuration, else 1."""
     from tickloom.logs import configure
 
-    configure()
     try:
+        configure()
         group()
     except TickloomError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
         sys.exit(130)

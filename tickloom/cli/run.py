@@ -1,7 +1,9 @@
 """``tickloom run``: run a StreamJob manifest on this machine."""
 
 import json
+import signal
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -43,40 +45,57 @@ def execute(
     job_folder: Path | None = None,
 ) -> dict[str, Any]:
     """Run the manifest and return the totals of this run; ``job_folder`` holds checkpoint and lake."""
+    signal.signal(signal.SIGTERM, _leave)  # until there is something to finish
     from tickloom.cli.wiring import wire
     from tickloom.stream.job import load
 
     job = load(manifest)
     wiring = wire(job, home, job_folder)
 
-    from rich.console import Console
-
+    from tickloom.settings import settings
+    from tickloom.stream.checkpoint import Fence
     from tickloom.stream.progress import Progress, serve
     from tickloom.stream.runner import Runner, handle_signals
 
-    console = Console(stderr=True)
-    progress = Progress(job.metadata.name)
+    epoch = settings().epoch
+    progress = Progress(job.metadata.name, len(job.spec.tickers), epoch)
     server, address = serve(progress, host, port)
     (wiring.folder / "progress.url").write_text(address + "\n")
-    console.print(f"progress and metrics: {address}/progress, {address}/metrics", highlight=False, soft_wrap=True)
+    tell = _tell_people if settings().log_format == "console" else _tell_machines
+    tell(f"progress and metrics: {address}/progress, {address}/metrics", {})
 
     def told(snapshot: dict[str, Any]) -> None:
         totals, lag = snapshot["totals"], snapshot["lag"]
-        console.print(
+        tell(
             f"batch {snapshot['batch']}: {snapshot['rows']:,} records, {snapshot['rows_per_second']:,.0f}/s, "
             f"lag {'unknown' if lag is None else f'{lag:,}'}; "
             f"in all {totals['rows_in']:,} in, {totals['rows_out']:,} ticks, "
             f"{totals['bars']:,} bars, {totals['anomalies']:,} anomalies",
-            highlight=False,
-            soft_wrap=True,
+            {name: snapshot[name] for name in ("job", "batch", "rows", "rows_per_second", "lag")},
         )
 
-    runner = Runner(job, wiring, bounded, progress, told)
+    runner = Runner(job, wiring, bounded, progress, Fence.of(job, wiring.folder, epoch), told)
     handle_signals(runner)
     try:
         return runner.run()
     finally:
         server.shutdown()
+
+
+def _tell_people(text: str, about: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+
+
+def _tell_machines(text: str, about: dict[str, Any]) -> None:
+    import structlog
+
+    structlog.get_logger().info(text, **about)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 def _table(totals: dict[str, Any]) -> str:

@@ -8,16 +8,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.state import GroupStateTimeout
 
+from tickloom.bus import topics
+from tickloom.bus.credentials import spark_options
 from tickloom.errors import TickloomError
-from tickloom.stream import control, faults, operator, parse, wire
-from tickloom.stream.job import StreamJob, milliseconds
+from tickloom.stream import checkpoint, control, faults, operator, parse, wire
+from tickloom.stream.job import StreamJob
+from tickloom.stream.model import milliseconds
 from tickloom.stream.ownership import partitions_to_read
 from tickloom.stream.sink import STATS_SCHEMA, SinkSettings, TaskStats, task
 
@@ -25,27 +26,18 @@ OBSERVED = "records"
 """Name under which the numbers of read and of filtered records are observed."""
 
 
-_LOG4J = Path(__file__).with_name("log4j2.properties")
+_LOG4J = f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}"
 _PANDAS_NOTICE = "ignore:PySpark does not yet fully support pandas:FutureWarning"
 
-
-_MALLOC = {
+_WORKERS = {
     # else glibc keeps memory in an arena for each of Java's many threads
     "MALLOC_ARENA_MAX": "2",
     # and raises by itself the size from which freed memory goes back to the system, up to 32 MB
     "MALLOC_MMAP_THRESHOLD_": "131072",
     "MALLOC_TRIM_THRESHOLD_": "131072",
+    "PYTHONWARNINGS": _PANDAS_NOTICE,
 }
-
-
-_LOCAL_FILES = {
-    # Hadoop's usual local file system starts a `chmod` or a `readlink` for every file that it makes or renames, eight
-    # times in a micro-batch; the raw one, through the older of Spark's two ways to it, starts none.
-    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-    "spark.sql.streaming.checkpointFileManagerClass": (
-        "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
-    ),
-}
+"""Environment of Java and of Spark's Python workers."""
 
 
 @dataclass(frozen=True)
@@ -77,36 +69,28 @@ class Wiring:
     jars: tuple[Path, ...] = ()
 
 
+def submitted() -> bool:
+    """Return whether `spark-submit` has decided where the application runs, as in a driver pod of Spark on Kubernetes.
+
+    Then master, memory, addresses and the driver's own options are Spark's to know; see images/stream/entrypoint.sh.
+    """
+    return "PYSPARK_SUBMIT_ARGS" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ
+
+
 def session(job: StreamJob, wiring: Wiring) -> SparkSession:
-    """Start Spark for a job in local mode."""
+    """Start Spark for a job: in local mode, or where `spark-submit` says."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
-    for name, value in _MALLOC.items():
+    for name, value in _WORKERS.items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("PYTHONWARNINGS", _PANDAS_NOTICE)  # for the workers
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
-    runtime = job.spec.runtime
     scratch = wiring.folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     options = {
-        "spark.master": f"local[{runtime.cores}]",
-        "spark.app.name": f"tickloom-{job.metadata.name}",
-        "spark.driver.memory": runtime.driver_memory,
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.extraJavaOptions": " ".join(
-            (
-                # the whole heap from the start: what the driver may use is what it uses, and a limit is met at once
-                f"-Xms{runtime.driver_memory} -XX:+AlwaysPreTouch",
-                f"-Dlog4j2.configurationFile=file:{_LOG4J}",
-            )
-        ),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.jars": ",".join(str(jar) for jar in wiring.jars),
-        "spark.local.dir": str(scratch),
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": str(runtime.state_partitions),
+        "spark.sql.shuffle.partitions": str(job.spec.runtime.state_partitions),
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
@@ -118,7 +102,7 @@ def session(job: StreamJob, wiring: Wiring) -> SparkSession:
         # two buffers of 8 MB a partition; RocksDB's own 64 MB fill up over hours and look like a leak
         "spark.sql.streaming.stateStore.rocksdb.writeBufferSizeMB": "8",
         "spark.sql.streaming.stateStore.rocksdb.maxWriteBufferNumber": "2",
-        "spark.sql.streaming.minBatchesToRetain": "10",
+        "spark.sql.streaming.minBatchesToRetain": str(job.spec.retention.batches),
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.sql.streaming.ui.enabled": "false",
@@ -128,14 +112,55 @@ def session(job: StreamJob, wiring: Wiring) -> SparkSession:
         "spark.ui.retainedTasks": "100",
         "spark.sql.ui.explainMode": "simple",
         "spark.sql.maxPlanStringLength": "1000",
-        **_LOCAL_FILES,
         "spark.python.worker.reuse": "true",
         "spark.python.daemon.module": "tickloom.stream.daemon",
+        **_files(checkpoint.location(job, wiring.folder)),
+        **(_on_cluster(wiring) if submitted() else _on_this_machine(job, wiring, scratch)),
     }
     builder = SparkSession.builder
     for key, value in options.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def _on_this_machine(job: StreamJob, wiring: Wiring, scratch: Path) -> dict[str, str]:
+    driver = job.spec.runtime.driver
+    return {
+        "spark.master": f"local[{driver.cores}]",
+        "spark.app.name": f"tickloom-{job.metadata.name}",
+        "spark.driver.memory": driver.memory,
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        # the whole heap from the start: what the driver may use is what it uses, and a limit is met at once
+        "spark.driver.extraJavaOptions": f"-Xms{driver.memory} -XX:+AlwaysPreTouch {_LOG4J}",
+        "spark.jars": ",".join(str(jar) for jar in wiring.jars),
+        "spark.local.dir": str(scratch),
+    }
+
+
+def _on_cluster(wiring: Wiring) -> dict[str, str]:
+    """Return what executors need besides what `spark-submit` was told: they run the driver's image."""
+    return {
+        "spark.jars": ",".join(f"local:{jar}" for jar in wiring.jars),
+        # put before the extraJavaOptions that a manifest may name
+        "spark.driver.defaultJavaOptions": _LOG4J,
+        "spark.executor.defaultJavaOptions": _LOG4J,
+        **{f"spark.executorEnv.{name}": value for name, value in _WORKERS.items()},
+    }
+
+
+def _files(checkpoint_location: str) -> dict[str, str]:
+    """Return the options that keep Hadoop from starting a shell for every local file.
+
+    Its usual local file system starts a `chmod` or a `readlink` for every file that it makes or renames, eight times in
+    a micro-batch; the raw one, through the older of Spark's two ways to it, starts none.
+    """
+    options = {"spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem"}
+    if not checkpoint.is_uri(checkpoint_location):
+        options["spark.sql.streaming.checkpointFileManagerClass"] = (
+            "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+        )
+    return options
 
 
 def partition_count(kafka: str, topic: str, timeout_s: float = 10.0) -> int:
@@ -146,12 +171,7 @@ def partition_count(kafka: str, topic: str, timeout_s: float = 10.0) -> int:
     TickloomError
         The broker does not answer, or there is no such topic.
     """
-    try:
-        found = AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=timeout_s).topics
-    except KafkaException as error:
-        raise TickloomError(
-            f"Kafka at {kafka} does not answer: {error.args[0].str()}; is it up? (`tickloom status`)"
-        ) from None
+    _, found = topics.look(kafka, timeout_s)
     if topic not in found:
         raise TickloomError(
             f"topic {topic!r} does not exist at {kafka}; `tickloom run` creates the installation's own topics only"
@@ -159,20 +179,38 @@ def partition_count(kafka: str, topic: str, timeout_s: float = 10.0) -> int:
     return len(found[topic].partitions)
 
 
-def records(spark: SparkSession, job: StreamJob, wiring: Wiring) -> DataFrame:
-    """Return the stream of the partitions that the job must read."""
+def choice(spark: SparkSession, job: StreamJob, wiring: Wiring) -> tuple[dict[str, str], int]:
+    """Return Spark's option for which partitions the job reads, and how many they are.
+
+    To Spark, a partition that is in the checkpoint and no longer read is data lost, and so is a new one whose first
+    records are gone. So a job reads all partitions, whatever its tickers are, and those that the topic may yet get;
+    on a topic that it calls keyed, those of its tickers and those of its checkpoint.
+    """
+    spec, topic = job.spec, wiring.topics["prices"]
+    count = partition_count(wiring.kafka, topic)
+    wanted = set(
+        partitions_to_read(spec.tickers, count, keyed=spec.source.keyed, dead_letters=spec.dead_letters),
+    )
+    if len(wanted) == count:
+        return {"subscribe": topic}, count
+    wanted |= checkpoint.partitions_read(spark, checkpoint.location(job, wiring.folder), topic)
+    return {"assign": json.dumps({topic: sorted(wanted)})}, len(wanted)
+
+
+def records(spark: SparkSession, job: StreamJob, wiring: Wiring, chosen: dict[str, str]) -> DataFrame:
+    """Return the stream of the partitions that ``choice`` has chosen."""
     source = job.spec.source
-    count = partition_count(wiring.kafka, wiring.topics["prices"])
-    chosen = partitions_to_read(job.spec.tickers, count, keyed=source.keyed, dead_letters=job.spec.dead_letters)
     options = {
-        "kafka.bootstrap.servers": wiring.kafka,
-        "assign": json.dumps({wiring.topics["prices"]: chosen}),
+        **spark_options(wiring.kafka),
+        **chosen,
         "startingOffsets": source.starting_offsets,
         "maxOffsetsPerTrigger": str(source.max_offsets_per_trigger),
         "failOnDataLoss": str(source.fail_on_data_loss).lower(),
         "kafka.max.partition.fetch.bytes": "4194304",
         "kafka.client.id": f"tickloom-{job.metadata.name}",
     }
+    if source.min_partitions:
+        options["minPartitions"] = str(source.min_partitions)
     return spark.readStream.format("kafka").options(**options).load()
 
 
@@ -217,26 +255,37 @@ def sink_settings(job: StreamJob, wiring: Wiring) -> SinkSettings:
 
 
 def start(
-    spark: SparkSession, job: StreamJob, wiring: Wiring, done: Callable[[int, TaskStats], None]
+    spark: SparkSession,
+    job: StreamJob,
+    wiring: Wiring,
+    chosen: dict[str, str],
+    fence: checkpoint.Fence,
+    done: Callable[[int, TaskStats], None],
 ) -> StreamingQuery:
-    """Start the query; ``done(batch, counts)`` is called when every sink holds the batch, before it is committed."""
+    """Start the query on the partitions that ``choice`` has chosen.
+
+    The fence is asked before a micro-batch is written and again before it is committed; ``done(batch, counts)`` is
+    called in between, when every sink holds it.
+    """
     settings = sink_settings(job, wiring)
     text = settings.to_json()
 
     def write(frame: DataFrame, batch_id: int) -> None:
+        fence.check()
         rows = frame.mapInArrow(task(text, batch_id), STATS_SCHEMA).collect()
         counts = TaskStats()
         for row in rows:
             counts.add(TaskStats.from_json(row["stats"]))
+        fence.check()
         done(batch_id, counts)
         faults.reach("commit.before", batch_id, settings.fault, settings.driver)
 
     events = control.stream(spark, wiring.folder / "control")
     writer = (
-        effects(records(spark, job, wiring), events, job, wiring.known)
+        effects(records(spark, job, wiring, chosen), events, job, wiring.known)
         .writeStream.queryName(job.metadata.name)
         .outputMode("update")
-        .option("checkpointLocation", job.spec.checkpoint.path or str(wiring.folder / "checkpoint"))
+        .option("checkpointLocation", checkpoint.location(job, wiring.folder))
         .foreachBatch(write)
     )
     if job.spec.trigger.interval:

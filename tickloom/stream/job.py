@@ -6,165 +6,15 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic.alias_generators import to_camel
 
-from tickloom.errors import TickloomError
-from tickloom.indicators.registry import DEFAULT_TWELVE, resolve
+from tickloom.errors import ConfigurationError
 from tickloom.market.instruments import instruments
-from tickloom.market.intervals import Interval
+from tickloom.stream.deployment import Autoscaling, Checkpoint, Restart, Retention, Runtime, Upgrade
+from tickloom.stream.model import Model
+from tickloom.stream.processing import Processors, Sinks, Source, Trigger
 
 API_VERSION = "tickloom.dev/v1alpha1"
 Ticker = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,15}$")]
-Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}(ms|s|m|h|d)$")]
-_UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def milliseconds(duration: str) -> int:
-    """Return a duration such as ``10m`` or ``500ms`` in milliseconds."""
-    digits = duration.rstrip("mshd")
-    return int(digits) * _UNIT_MS[duration[len(digits) :]]
-
-
-class Model(BaseModel):
-    """A frozen part of the manifest: camelCase in YAML, no unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class Source(Model):
-    """Where prices come from."""
-
-    bootstrap_servers: str | None = Field(
-        None, description="Kafka bootstrap servers; by default the installation's own."
-    )
-    topic: str = Field("prices", description="Topic of price records.", pattern=r"^[a-zA-Z0-9._-]{1,249}$")
-    keyed: bool = Field(
-        True,
-        description="Whether a record's partition is its ticker's murmur2; if so, only those partitions are read.",
-    )
-    starting_offsets: Literal["earliest", "latest"] = Field(
-        "earliest", description="Where a job without checkpoint starts."
-    )
-    max_offsets_per_trigger: int = Field(
-        100_000, ge=100, le=10_000_000, description="Most records that one micro-batch reads."
-    )
-    fail_on_data_loss: bool = Field(
-        True, description="Stop when offsets of the checkpoint are gone from the topic, instead of going on with a gap."
-    )
-
-
-class PriceProcessor(Model):
-    """How ticks are cleaned and scored."""
-
-    window: int = Field(
-        30, ge=2, le=1000, description="Ticks before the current one that its z-score is measured against."
-    )
-    threshold: float = Field(2.0, gt=0, le=100, description="A tick with |z| above this is an anomaly.")
-    watermark: Duration = Field(
-        "10m", description="How far behind its ticker's newest tick a record may be; older ones are dead letters."
-    )
-    future_tolerance: Duration = Field(
-        "5m", description="How far ahead of its arrival in Kafka a record's time may be; later ones are dead letters."
-    )
-    max_record_bytes: int = Field(
-        1_048_576, ge=1_024, le=4_194_304, description="Largest record in bytes; larger ones are dead letters."
-    )
-
-
-class BarProcessor(Model):
-    """Which bars are built, and which indicators run on final ones."""
-
-    intervals: tuple[Interval, ...] = Field(
-        ("5m", "1d"), min_length=1, description="Lengths of the bars; `1d` is the session."
-    )
-    indicators: tuple[str, ...] = Field(DEFAULT_TWELVE, description="Names of the registry of indicators.")
-    hours: Literal["regular", "all"] = Field(
-        "regular", description="`regular` builds bars inside the exchange's sessions only, `all` outside of them too."
-    )
-
-    @field_validator("intervals")
-    @classmethod
-    def _distinct_intervals(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("an interval is listed twice")
-        return value
-
-    @field_validator("indicators")
-    @classmethod
-    def _known_indicators(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            resolve(value)
-        except TickloomError as error:
-            raise ValueError(str(error)) from None
-        if len(set(value)) != len(value):
-            raise ValueError("an indicator is listed twice")
-        return value
-
-
-class Processors(Model):
-    """What is done to the records."""
-
-    prices: PriceProcessor = Field(default_factory=PriceProcessor, description="Ticks: cleaning and z-scores.")
-    bars: BarProcessor = Field(default_factory=BarProcessor, description="Bars and their indicators.")
-
-
-class CassandraSink(Model):
-    """Where rows go."""
-
-    contact_points: str | None = Field(None, description="`host[:port],…`; by default the installation's own.")
-    keyspace: str | None = Field(
-        None, pattern=r"^[a-z][a-z0-9_]{0,47}$", description="Keyspace; by default the installation's."
-    )
-    patience: Duration = Field("5m", description="How long a write is tried again while Cassandra is away.")
-
-
-class LakeSink(Model):
-    """The Parquet lake."""
-
-    path: str | None = Field(None, description="Folder of the lake; by default `lake` in the job's folder.")
-    enabled: bool = Field(True, description="Whether ticks are written to the lake at all.")
-
-
-class TopicSink(Model):
-    """Output topics."""
-
-    bars: bool = Field(True, description="Whether final bars go to the topic `bars`.")
-    anomalies: bool = Field(True, description="Whether anomalies go to the topic `anomalies`.")
-
-
-class Sinks(Model):
-    """Where results go."""
-
-    cassandra: CassandraSink = Field(default_factory=CassandraSink, description="Tables of ticks, bars and anomalies.")
-    lake: LakeSink = Field(default_factory=LakeSink, description="Parquet files of ticks, by market and day.")
-    topics: TopicSink = Field(default_factory=TopicSink, description="Kafka topics for readers downstream.")
-
-
-class Trigger(Model):
-    """When a micro-batch starts."""
-
-    interval: Duration | None = Field(
-        None,
-        description="Least time between starts of micro-batches; by default one starts when the last has ended.",
-    )
-
-
-class Runtime(Model):
-    """What the application may use on one machine."""
-
-    cores: int = Field(2, ge=1, le=64, description="Tasks that run at once.")
-    driver_memory: str = Field("1g", pattern=r"^[1-9][0-9]{0,4}[mg]$", description="Heap of the Spark driver.")
-    state_partitions: int = Field(
-        2, ge=1, le=512, description="Partitions of the state; fixed for the life of a checkpoint."
-    )
-
-
-class Checkpoint(Model):
-    """Where the job remembers how far it is."""
-
-    path: str | None = Field(
-        None, description="Folder or URI of the checkpoint; by default in the installation's folder."
-    )
 
 
 class Spec(Model):
@@ -173,7 +23,13 @@ class Spec(Model):
     tickers: tuple[Ticker, ...] = Field(
         min_length=1, max_length=2000, description="Tickers whose records the job owns."
     )
-    market: str = Field(description="Exchange of the tickers, by its market identifier code (ISO 10383).")
+    market: str = Field(
+        description="Exchange of the tickers, by its market identifier code (ISO 10383); it cannot change."
+    )
+    state: Literal["running", "suspended"] = Field(
+        "running", description="`suspended` stops the application and keeps its checkpoint."
+    )
+    replicas: int = Field(1, ge=1, le=500, description="Executors; a driver pod, which has none, runs with 1.")
     source: Source = Field(default_factory=Source, description="Where prices come from.")
     processors: Processors = Field(default_factory=Processors, description="What is done to them.")
     sinks: Sinks = Field(default_factory=Sinks, description="Where results go.")
@@ -182,8 +38,12 @@ class Spec(Model):
         description="`all` also takes the records that nobody owns for want of a usable key; one job in all does.",
     )
     trigger: Trigger = Field(default_factory=Trigger, description="When a micro-batch starts.")
-    runtime: Runtime = Field(default_factory=Runtime, description="What the application may use.")
+    runtime: Runtime = Field(default_factory=Runtime, description="What the application runs on.")
     checkpoint: Checkpoint = Field(default_factory=Checkpoint, description="Where the job remembers how far it is.")
+    upgrade: Upgrade = Field(default_factory=Upgrade, description="How a change of this manifest is carried out.")
+    restart: Restart = Field(default_factory=Restart, description="What is done when the application fails.")
+    autoscaling: Autoscaling | None = Field(None, description="Let the number of executors follow the lag.")
+    retention: Retention = Field(default_factory=Retention, description="What is kept of the past.")
 
     @field_validator("tickers")
     @classmethod
@@ -221,7 +81,7 @@ class Metadata(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+    name: str = Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
     namespace: str = "default"
 
 
@@ -246,7 +106,7 @@ def parse(document: Mapping[str, Any], origin: str = "manifest") -> StreamJob:
 
     Raises
     ------
-    TickloomError
+    ConfigurationError
         One line per mistake, with the field's path, the value and the known values.
     """
     name = document.get("metadata", {}).get("name") if isinstance(document.get("metadata"), Mapping) else None
@@ -254,7 +114,7 @@ def parse(document: Mapping[str, Any], origin: str = "manifest") -> StreamJob:
     try:
         return StreamJob.model_validate(document)
     except ValidationError as error:
-        raise TickloomError("\n".join(f"{title}: {_sentence(item)}" for item in error.errors())) from None
+        raise ConfigurationError("\n".join(f"{title}: {_sentence(item)}" for item in error.errors())) from None
 
 
 def load(path: Path) -> StreamJob:
@@ -262,17 +122,19 @@ def load(path: Path) -> StreamJob:
 
     Raises
     ------
-    TickloomError
+    ConfigurationError
         The file is missing, is no YAML, holds no or several documents, or the manifest is refused.
     """
     try:
         documents = [item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item is not None]
     except FileNotFoundError:
-        raise TickloomError(f"{path}: there is no such file; the samples are in manifests/samples/") from None
+        raise ConfigurationError(f"{path}: there is no such file; the samples are in manifests/samples/") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TickloomError(f"{path}: not readable as YAML: {error}") from None
+        raise ConfigurationError(f"{path}: not readable as YAML: {error}") from None
     if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise TickloomError(f"{path}: holds {len(documents)} documents; `tickloom run` takes a file with one StreamJob")
+        raise ConfigurationError(
+            f"{path}: holds {len(documents)} documents; `tickloom run` takes a file with one StreamJob"
+        )
     return parse(documents[0], origin=str(path))
 
 

@@ -6,7 +6,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tickloom.market.intervals import SECONDS
-from tickloom.stream.job import Spec, milliseconds
+from tickloom.stream.job import Spec
+from tickloom.stream.model import milliseconds
 from tickloom.stream.rows import UNKNOWN_VOLUME
 
 FIELDS = ("v", "ticker", "time", "price", "volume", "source", "sequence", "interval", "open", "high", "low")

@@ -3,8 +3,10 @@
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -46,16 +48,61 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
 
 
+@dataclass
+class Arrivals:
+    """How fast records come into the topic, from its newest offsets over the last ``over_s`` seconds.
+
+    Unlike the records of a micro-batch this says what arrives, also while a backlog is worked off.
+    """
+
+    over_s: float = 60.0
+    _seen: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def observe(self, at_s: float, newest: int | None = None) -> float | None:
+        """Take the sum of the newest offsets (None: as before) and return records a second, None until it is known."""
+        if newest is None and not self._seen:
+            return None
+        end = self._seen[-1][1] if newest is None else newest
+        if self._seen and end < self._seen[-1][1]:
+            self._seen.clear()  # the topic was made anew
+        self._seen.append((at_s, end))
+        while len(self._seen) > 2 and at_s - self._seen[1][0] >= self.over_s:
+            self._seen.popleft()
+        since_s, start = self._seen[0]
+        return round((end - start) / (at_s - since_s), 1) if at_s > since_s else None
+
+
 class Progress:
     """Gathers what Spark and the sinks report of each micro-batch.
 
     The sinks' counts wait until Spark reports the micro-batch as committed, so that one which fails and is
     done again counts once.
+
+    Parameters
+    ----------
+    job
+        The job's name.
+    tickers
+        How many tickers it owns.
+    epoch
+        Number of this start, if somebody counts them.
     """
 
-    def __init__(self, job: str) -> None:
+    def __init__(self, job: str, tickers: int = 0, epoch: int | None = None) -> None:
         self.totals = Totals()
-        self.last: dict[str, Any] = {"job": job, "batch": None, "state": "starting"}
+        self.last: dict[str, Any] = {
+            "job": job,
+            "state": "starting",
+            "epoch": epoch,
+            "tickers": tickers,
+            "partitions": None,
+            "checks": 0,
+            "batch": None,
+            "lag": None,
+            "rows_per_second": None,
+            "arrival_per_second": None,
+        }
+        self._arrivals = Arrivals()
         self._waiting: dict[int, TaskStats] = {}
         self._lock = threading.Lock()
         self.registry = CollectorRegistry()
@@ -88,8 +135,14 @@ class Progress:
             ),
             "state_rows": gauge("state_rows", "Tickers and groups in the state store."),
             "batch_seconds": gauge("batch_seconds", "Duration of the last micro-batch."),
+            "arrival_per_second": gauge("arrival_per_second", "Records that come into the topic per second."),
+            "partitions": gauge("partitions", "Partitions of the topic that the job reads."),
+            "tickers": gauge("tickers", "Tickers that the job owns."),
+            "epoch": gauge("epoch", "Number of this start of the job."),
         }
+        self._checks = counter("checks", "Committed micro-batches, and reports of an idle query.")
         self._restarts = counter("restarts", "Times that the query was started again after a failure.")
+        self._show()
 
     def written(self, batch: int, stats: TaskStats) -> None:
         """Keep a micro-batch's counts until it is committed."""
@@ -118,15 +171,49 @@ class Progress:
             self.totals.stats.add(stats)
             self._export(rows, filtered, stats)
             self._remember(report, rows, seconds)
+            self._check()
+
+    def idle(self, timestamp: str) -> None:
+        """Take Spark's word that at ``timestamp`` (ISO 8601) the query found nothing to do: it has no backlog."""
+        with self._lock:
+            self.last["lag"] = 0
+            self.last["arrival_per_second"] = self._arrivals.observe(_seconds(timestamp))
+            self._check()
+
+    def reads(self, partitions: int) -> None:
+        """Say how many partitions of the topic the query reads."""
+        with self._lock:
+            self.last["partitions"] = partitions
+            self._show()
+
+    def _check(self) -> None:
+        self.last["checks"] += 1
+        self._checks.inc()
+        self._show()
+
+    def _show(self) -> None:
+        for name, gauge in self._gauges.items():
+            value = self.last.get(name)
+            gauge.set(float("nan") if value is None else value)
 
     def restarted(self) -> None:
         """Count a start of the query after a failure."""
         self._restarts.inc()
 
-    def state(self, name: str) -> None:
+    def state(self, name: str, why: str | None = None) -> None:
         """Say what the job does: ``starting``, ``running``, ``waiting``, ``stopping``, ``stopped``, ``failed``."""
         with self._lock:
             self.last["state"] = name
+            self.last.pop("failure", None)
+            if why is not None:
+                self.last["failure"] = why
+
+    def health(self) -> str | None:
+        """Return why the job does not work and will not by itself, or None."""
+        last = self.snapshot()
+        if last["state"] != "failed":
+            return None
+        return f"StreamJob {last['job']} has failed: {last.get('failure', 'unknown')}"
 
     def _export(self, rows: int, filtered: int, stats: TaskStats) -> None:
         for name, value in (
@@ -147,6 +234,7 @@ class Progress:
         end, latest = _offsets(kafka.get("endOffset")), _offsets(kafka.get("latestOffset"))
         # Spark does not ask for the newest offsets before it does a micro-batch of its checkpoint again
         lag = sum(max(0, offset - end.get(partition, 0)) for partition, offset in latest.items()) if latest else None
+        newest = sum(latest.values()) if latest else None
         state_rows = sum(int(item.get("numRowsTotal", 0)) for item in report.get("stateOperators", []))
         rate = rows / seconds if seconds else 0.0
         self.last.update(
@@ -155,6 +243,8 @@ class Progress:
             lag=lag,
             rows=rows,
             rows_per_second=round(rate, 1),
+            arrival_per_second=self._arrivals.observe(_seconds(report["timestamp"]), newest),
+            partitions=len(end) or self.last["partitions"],
             batch_seconds=seconds,
             state_rows=state_rows,
             durations_ms=report.get("durationMs"),
@@ -162,9 +252,6 @@ class Progress:
             totals=self.totals.summary(),
             latency_bins=self.totals.stats.latency.to_dict(),
         )
-        for name in ("batch", "lag", "rows_per_second", "state_rows", "batch_seconds"):
-            if self.last[name] is not None:
-                self._gauges[name].set(self.last[name])
 
     def snapshot(self) -> dict[str, Any]:
         """Return what ``/progress`` answers."""
@@ -178,19 +265,31 @@ def _offsets(value: Any) -> dict[tuple[str, str], int]:
     return {(topic, part): int(at) for topic, parts in (value or {}).items() for part, at in parts.items()}
 
 
+def _seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
 def serve(progress: Progress, host: str, port: int) -> tuple[ThreadingHTTPServer, str]:
-    """Serve ``/progress`` (JSON), ``/metrics`` (Prometheus) and ``/healthz`` in a thread; port 0 picks a free one."""
-    routes: dict[str, Callable[[], tuple[str, bytes]]] = {
-        "/progress": lambda: ("application/json", json.dumps(progress.snapshot()).encode()),
-        "/metrics": lambda: ("text/plain; version=0.0.4", generate_latest(progress.registry)),
-        "/healthz": lambda: ("text/plain", b"ok\n"),
+    """Serve ``/progress`` (JSON), ``/metrics`` (Prometheus) and ``/healthz`` in a thread; port 0 picks a free one.
+
+    ``/healthz`` answers 503 and a sentence when the job has failed.
+    """
+
+    def health() -> tuple[int, str, bytes]:
+        trouble = progress.health()
+        return 200 if trouble is None else 503, "text/plain; charset=utf-8", f"{trouble or 'ok'}\n".encode()
+
+    routes: dict[str, Callable[[], tuple[int, str, bytes]]] = {
+        "/progress": lambda: (200, "application/json", json.dumps(progress.snapshot()).encode()),
+        "/metrics": lambda: (200, "text/plain; version=0.0.4", generate_latest(progress.registry)),
+        "/healthz": health,
     }
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             route = routes.get(self.path.split("?")[0])
-            kind, body = route() if route else ("text/plain", b"known: /progress /metrics /healthz\n")
-            self.send_response(200 if route else 404)
+            code, kind, body = route() if route else (404, "text/plain", b"known: /progress /metrics /healthz\n")
+            self.send_response(code)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

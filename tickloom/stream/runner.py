@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from pyspark.sql import SparkSession
 from pyspark.sql.streaming.listener import (
+    QueryIdleEvent,
     QueryProgressEvent,
     QueryStartedEvent,
     QueryTerminatedEvent,
@@ -22,8 +24,10 @@ from pyspark.sql.streaming.query import StreamingQuery
 from tickloom.errors import TickloomError
 from tickloom.market.sessions import session_table
 from tickloom.stream import app, control, faults
-from tickloom.stream.job import StreamJob, milliseconds
+from tickloom.stream.checkpoint import Fence
+from tickloom.stream.job import StreamJob
 from tickloom.stream.machine import Machine
+from tickloom.stream.model import milliseconds
 from tickloom.stream.progress import Progress
 from tickloom.stream.sink import TaskStats
 
@@ -37,8 +41,9 @@ log = structlog.get_logger()
 
 
 class _Listener(StreamingQueryListener):
-    def __init__(self, committed: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, committed: Callable[[dict[str, Any]], None], idle: Callable[[str], None]) -> None:
         self._committed = committed
+        self._idle = idle
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:
         return
@@ -46,8 +51,8 @@ class _Listener(StreamingQueryListener):
     def onQueryProgress(self, event: QueryProgressEvent) -> None:
         self._committed(json.loads(event.progress.json))
 
-    def onQueryIdle(self, event: Any) -> None:
-        return
+    def onQueryIdle(self, event: QueryIdleEvent) -> None:
+        self._idle(event.timestamp)
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:
         return
@@ -55,7 +60,7 @@ class _Listener(StreamingQueryListener):
 
 @dataclass
 class Runner:
-    """One job on one machine.
+    """One job on one machine, or as the driver of a Spark cluster.
 
     Parameters
     ----------
@@ -65,6 +70,8 @@ class Runner:
         Stop when everything that the topic held has been processed, after making every bar final.
     progress
         Gathers what is reported.
+    fence
+        Keeps older epochs of the job from writing.
     on_batch
         Called with the snapshot after every committed micro-batch.
     """
@@ -73,6 +80,7 @@ class Runner:
     wiring: app.Wiring
     bounded: bool
     progress: Progress
+    fence: Fence
     on_batch: Callable[[dict[str, Any]], None] = lambda _: None
     _stop: threading.Event = field(default_factory=threading.Event)
     _failures: int = 0
@@ -89,15 +97,29 @@ class Runner:
         Raises
         ------
         TickloomError
-            The query failed ``MOST_FAILURES`` times without committing a micro-batch in between.
+            A newer epoch has taken over, or the query failed ``MOST_FAILURES`` times without committing a micro-batch
+            in between.
         """
-        Machine(self.job.spec).warm()
-        spark = app.session(self.job, self.wiring)
-        spark.streams.addListener(_Listener(self._committed))
+        try:
+            self.fence.enter()
+            Machine(self.job.spec).warm()
+            if not self._stop.is_set():
+                self._run(app.session(self.job, self.wiring))
+            self.progress.state("stopped")
+            return self.progress.totals.summary()
+        except BaseException as error:
+            self.progress.state("failed", str(error) or type(error).__name__)
+            raise
+
+    def _run(self, spark: SparkSession) -> None:
+        spark.streams.addListener(_Listener(self._committed, self.progress.idle))
         try:
             while not self._stop.is_set():
+                self.fence.check()
                 try:
-                    query = app.start(spark, self.job, self.wiring, self._written)
+                    chosen, partitions = app.choice(spark, self.job, self.wiring)
+                    self.progress.reads(partitions)
+                    query = app.start(spark, self.job, self.wiring, chosen, self.fence, self._written)
                     self.progress.state("running")
                     if self._watch(query):
                         break
@@ -107,14 +129,10 @@ class Runner:
                     if self.progress.totals.rows_in == 0:
                         raise  # it has never worked: waiting will not cure it
                     message = str(error)
+                self.fence.check()
                 if not self._stop.is_set():
                     self._pause(message)
             self._settle()
-            self.progress.state("stopped")
-            return self.progress.totals.summary()
-        except BaseException:
-            self.progress.state("failed")
-            raise
         finally:
             with _patience():
                 spark.stop()

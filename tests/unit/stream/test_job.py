@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tickloom.errors import TickloomError
-from tickloom.stream.job import load, milliseconds, parse
+from tickloom.stream.job import load, parse
+from tickloom.stream.model import milliseconds
 
 SAMPLES = Path(__file__).parents[3] / "manifests" / "samples"
 

@@ -1,0 +1,1 @@
+"""The Kubernetes operators of Tickloom."""

@@ -1,0 +1,1 @@
+"""The operator of ``StreamJob``: observe, validate, plan, apply."""

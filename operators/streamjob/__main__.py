@@ -1,0 +1,5 @@
+"""``python -m operators.streamjob``: run the operator."""
+
+from operators.streamjob.main import main
+
+main()

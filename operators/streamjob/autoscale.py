@@ -1,0 +1,73 @@
+"""How many executors a job needs, from the lag that its checkpoint shows: pure."""
+
+import math
+from typing import TYPE_CHECKING
+
+from operators.streamjob.status import Autoscaled
+from tickloom.stream.job import Spec
+from tickloom.stream.model import milliseconds
+
+if TYPE_CHECKING:
+    from operators.streamjob.planner.draft import Draft
+    from operators.streamjob.seen import Report
+    from tickloom.stream.deployment import Autoscaling
+
+HEADROOM = 0.8
+"""Share of an executor's capacity that arriving records may take."""
+SPARE = 0.6
+"""Share to which fewer executors must be able to bring it, for there to be fewer: the gap keeps them from going to and
+fro."""
+
+
+def decide(rules: "Autoscaling", report: "Report", replicas: int) -> tuple[int, str]:
+    """Return the number of executors that the load needs, and why.
+
+    One executor's capacity is the measured rate of processing over the executors that did it. Arriving records may take
+    ``HEADROOM`` of the capacity; a backlog beyond the target must be worked off within ``catch_up``.
+
+    Parameters
+    ----------
+    rules
+        Limits and targets.
+    report
+        Lag in records; rates in records a second.
+    replicas
+        Executors that run now.
+    """
+    rate, arriving, lag = report.rows_per_second, report.arrival_per_second, report.lag
+    if not rate or arriving is None or lag is None:
+        return replicas, "rates are not known yet"
+    each = rate / max(1, replicas)
+    behind_s = lag / rate
+    target_s = milliseconds(rules.target_lag) / 1000
+    excess = max(0.0, lag - rate * target_s)
+    load = arriving / HEADROOM + excess / (milliseconds(rules.catch_up) / 1000)
+    needed = max(1, math.ceil(load / each - 1e-9))
+    about = f"{arriving:.0f} records/s arrive, {each:.0f} records/s an executor, {behind_s:.0f} s behind"
+    if needed < replicas:
+        spare = max(1, math.ceil(arriving / SPARE / each - 1e-9))
+        needed = min(replicas, max(needed, spare)) if excess == 0 else replicas
+    return min(rules.max, max(rules.min, needed)), about
+
+
+def wanted(draft: "Draft", spec: Spec) -> int:
+    """Return the number of executors, at most one change within the stabilisation, and note it in the status."""
+    rules = spec.autoscaling
+    assert rules is not None
+    seen, status = draft.seen, draft.status
+    last = status.autoscaling
+    replicas = last.replicas if last else min(rules.max, max(rules.min, spec.replicas))
+    replicas = min(rules.max, max(rules.min, replicas))
+    running = status.replicas or replicas
+    since = last.at if last else (status.started_at or seen.now)
+    settled = seen.now - since >= milliseconds(rules.stabilization) / 1000
+    report = seen.report
+    if report is None or not status.stable or not settled or report.epoch != status.epoch:
+        return replicas if not rules.advice else spec.replicas
+    number, why = decide(rules, report, running)
+    if number == replicas:
+        return replicas if not rules.advice else spec.replicas
+    change = f"{replicas} to {number} executors: {why}"
+    draft.tell("Normal", "ScaleAdvice" if rules.advice else "Scaled", change)
+    draft.update(autoscaling=Autoscaled(replicas=number, at=seen.now, reason=why[:512]))
+    return number if not rules.advice else spec.replicas

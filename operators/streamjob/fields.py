@@ -1,0 +1,132 @@
+"""What a change of each field of the manifest asks for."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from tickloom.stream.job import Spec
+
+FieldClass = Literal["ignore", "scale", "upgrade", "redeploy"]
+MEANINGS: dict[FieldClass, str] = {
+    "ignore": "Read by the operator alone: the driver goes on as it is.",
+    "scale": "A graceful restart from the checkpoint with another number of executors.",
+    "upgrade": "A graceful restart from the checkpoint.",
+    "redeploy": "No checkpoint survives it: refused, unless `upgrade.mode` is `stateless`, which starts a new one.",
+}
+"""Each class with its meaning."""
+
+CLASSES: dict[str, FieldClass] = {
+    "tickers": "upgrade",
+    "market": "redeploy",
+    "state": "ignore",
+    "replicas": "scale",
+    "source.bootstrapServers": "upgrade",
+    "source.topic": "redeploy",
+    "source.keyed": "upgrade",
+    "source.credentials": "upgrade",
+    "source.createTopics": "ignore",
+    "source.minPartitions": "upgrade",
+    "source.startingOffsets": "upgrade",
+    "source.maxOffsetsPerTrigger": "upgrade",
+    "source.failOnDataLoss": "upgrade",
+    "processors.prices.window": "upgrade",
+    "processors.prices.threshold": "upgrade",
+    "processors.prices.watermark": "upgrade",
+    "processors.prices.futureTolerance": "upgrade",
+    "processors.prices.maxRecordBytes": "upgrade",
+    "processors.bars.intervals": "upgrade",
+    "processors.bars.indicators": "upgrade",
+    "processors.bars.hours": "upgrade",
+    "sinks.cassandra": "upgrade",
+    "sinks.lake": "upgrade",
+    "sinks.topics": "upgrade",
+    "deadLetters": "upgrade",
+    "trigger": "upgrade",
+    "runtime.type": "upgrade",
+    "runtime.image": "upgrade",
+    "runtime.imagePullPolicy": "upgrade",
+    "runtime.sparkVersion": "upgrade",
+    "runtime.driver": "upgrade",
+    "runtime.executor": "upgrade",
+    "runtime.statePartitions": "redeploy",
+    "runtime.serviceAccount": "upgrade",
+    "runtime.nodeSelector": "upgrade",
+    "runtime.tolerations": "upgrade",
+    "runtime.podTemplate": "upgrade",
+    "checkpoint.path": "redeploy",
+    "checkpoint.claim.name": "redeploy",
+    "checkpoint.claim.size": "ignore",
+    "checkpoint.claim.storageClass": "ignore",
+    "upgrade": "ignore",
+    "restart": "ignore",
+    "autoscaling": "ignore",
+    "retention.batches": "upgrade",
+    "retention.attempts": "ignore",
+}
+"""Path of a field, or of all below it, to its class."""
+
+
+def class_of(path: str) -> FieldClass:
+    """Return the class of a field; the longest path that covers it decides.
+
+    Raises
+    ------
+    KeyError
+        No path covers it.
+    """
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        found = CLASSES.get(".".join(parts[:length]))
+        if found:
+            return found
+    raise KeyError(path)
+
+
+def leaves(model: type[BaseModel] = Spec, prefix: str = "") -> list[str]:
+    """Return the path of every field of the manifest's spec that holds no further model."""
+    paths: list[str] = []
+    for name, info in model.model_fields.items():
+        path = f"{prefix}{info.alias or name}"
+        inner = _models(info.annotation)
+        paths += leaves(inner[0], f"{path}.") if inner else [path]
+    return paths
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that an annotation is, or may be (``Model | None``); none for lists of them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if getattr(annotation, "__origin__", None) is tuple:
+        return []
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]
+
+
+def flat(spec: Spec) -> dict[str, Any]:
+    """Return every field with its value, by path; what is absent is None."""
+    return dict(_flat(spec.model_dump(mode="json", by_alias=True), Spec, ""))
+
+
+def _flat(values: Mapping[str, Any] | None, model: type[BaseModel], prefix: str) -> list[tuple[str, Any]]:
+    out: list[tuple[str, Any]] = []
+    for name, info in model.model_fields.items():
+        key = info.alias or name
+        value = None if values is None else values[key]
+        inner = _models(info.annotation)
+        out += _flat(value, inner[0], f"{prefix}{key}.") if inner else [(f"{prefix}{key}", value)]
+    return out
+
+
+def changes(old: Spec, new: Spec) -> dict[str, FieldClass]:
+    """Return the fields that differ, each with its class."""
+    before, after = flat(old), flat(new)
+    return {path: class_of(path) for path in after if before[path] != after[path]}
+
+
+def fingerprint(spec: Spec, image: str) -> str:
+    """Return a hash of everything that a running driver depends on; equal hashes need no restart."""
+    relevant = {path: value for path, value in flat(spec).items() if class_of(path) != "ignore"}
+    text = json.dumps([relevant, image], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,207 @@
+"""The edge to kopf: watching fills the indexes, and every event only asks for another look."""
+
+import asyncio
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import kopf
+import structlog
+
+from operators.streamjob import health, names, read
+from operators.streamjob.apply import Hand, Pace
+from operators.streamjob.cluster import KINDS, Cluster
+from operators.streamjob.leader import Leader
+from operators.streamjob.metrics import Metrics
+from operators.streamjob.observe import CHILD_KINDS, Claimant, Key, Watched, outputs
+from operators.streamjob.poll import Poller
+from operators.streamjob.reconcile import Reconciler
+from operators.streamjob.settings import OperatorSettings
+from tickloom.logs import configure
+
+log = structlog.get_logger()
+_GRACE_S = 20.0
+
+
+@dataclass
+class Operator:
+    """Everything that runs in one operator.
+
+    Parameters
+    ----------
+    settings
+        The environment's.
+    registry
+        Where the handlers are registered with kopf.
+    """
+
+    settings: OperatorSettings
+    registry: kopf.OperatorRegistry = field(default_factory=kopf.OperatorRegistry)
+    leads: threading.Event = field(default_factory=threading.Event)
+    ready: threading.Event = field(default_factory=threading.Event)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.metrics = Metrics()
+        self.cluster = Cluster(connections=settings.workers + 4)
+        self.installation = settings.installation()
+        self._register()
+        identity = settings.identity or f"{socket.gethostname()}-{secrets.token_hex(3)}"
+        name = settings.lease if settings.shards == 1 else f"{settings.lease}-{settings.shard}"
+        self.leader = Leader(self.cluster, settings.own_namespace, name, identity, settings.lease_seconds)
+        self.reconciler: Reconciler | None = None
+
+    def _register(self) -> None:
+        """Tell kopf what to watch."""
+        kopf.on.login(registry=self.registry)(_log_in)
+        kopf.on.startup(registry=self.registry)(self._startup)
+        kopf.on.cleanup(registry=self.registry)(self._cleanup)
+        job = (names.GROUP, names.VERSION, names.PLURAL)
+        kopf.index(*job, id="jobs", registry=self.registry)(_pack_job())
+        kopf.index(*job, id="owners", registry=self.registry)(self._claims)
+        kopf.on.event(*job, registry=self.registry)(self._on_job)
+        for kind in CHILD_KINDS:
+            api, plural = KINDS[kind]
+            group, _, version = api.removeprefix("/apis/").removeprefix("/api/").rpartition("/")
+            selector = (group, version, plural) if group else (version, plural)
+            options: dict[str, Any] = {"labels": {names.LABEL_JOB: kopf.PRESENT}, "registry": self.registry}
+            kopf.index(*selector, id=f"of_{plural}", **options)(_pack_child(kind))
+            kopf.on.event(*selector, id=f"on_{plural}", **options)(self._on_child)
+
+    async def _startup(self, settings: kopf.OperatorSettings, **kwargs: Any) -> None:
+        settings.posting.enabled = False  # events are written by `apply`, like everything else
+        settings.watching.server_timeout = 300
+        settings.watching.client_timeout = 330
+        settings.queueing.idle_timeout = 1.0
+        settings.networking.error_backoffs = (0.5, 1, 2, 4, 8, 8, 8)
+        # to list kinds and namespaces is a right over the whole cluster, which a namespaced operator lacks
+        settings.scanning.disabled = bool(self.settings.namespaces)
+        self.reconciler = self._reconciler(kwargs)
+        self._poll = asyncio.create_task(self._poller().run())
+        threading.Thread(target=self._lead, name="lease", daemon=True).start()
+
+    async def _cleanup(self, **_: Any) -> None:
+        self._poll.cancel()
+
+    async def _claims(self, body: kopf.Body, **_: Any) -> dict[str, Claimant]:
+        meta = body["metadata"]
+        if "deletionTimestamp" in meta:
+            return {}
+        claimant = Claimant(meta["creationTimestamp"], meta["uid"], (meta["namespace"], meta["name"]))
+        return dict.fromkeys(outputs(body.get("spec") or {}, self.installation), claimant)
+
+    async def _on_job(self, type: str | None, body: kopf.Body, **_: Any) -> None:
+        assert self.reconciler is not None
+        meta = body["metadata"]
+        key = (meta["namespace"], meta["name"])
+        self.reconciler.changed(key)
+        if type == "DELETED" or "deletionTimestamp" in meta:
+            # a job that was refused for a ticker of this one may have it now
+            spec = body.get("spec") or {}
+            watched = self.reconciler.watched
+            for output in outputs(spec, self.installation):
+                for other in watched.claimants(output):
+                    self.reconciler.changed(other.key, 1.0)
+
+    async def _on_child(self, type: str | None, body: kopf.Body, **_: Any) -> None:
+        assert self.reconciler is not None
+        meta = body["metadata"]
+        key = (meta["namespace"], meta["labels"][names.LABEL_JOB])
+        if type == "DELETED":
+            self.reconciler.watched.gone(key, body["kind"], meta["name"], meta["uid"])
+        self.reconciler.changed(key)
+
+    def _reconciler(self, indices: Mapping[str, Any]) -> Reconciler:
+        children = tuple(indices[f"of_{KINDS[kind][1]}"] for kind in CHILD_KINDS)
+        watched = Watched(self.cluster, indices["jobs"], children, indices["owners"])
+        settings = self.settings
+        pace = Pace(settings.starts_per_second, settings.starts_burst)
+        hand = Hand(self.cluster, watched, pace, self.metrics, self.leader.identity)
+        reconciler = Reconciler(
+            watched,
+            hand,
+            self.installation,
+            self.metrics,
+            settings.shards,
+            settings.shard,
+            settings.resync_seconds,
+        )
+        self.metrics.depth(reconciler.queue.depth)
+        return reconciler
+
+    def _poller(self) -> Poller:
+        assert self.reconciler is not None
+        settings = self.settings
+        return Poller(self.reconciler, settings.progress_url, settings.poll_seconds, settings.poll_settling_seconds)
+
+    def _lead(self) -> None:
+        """Take the Lease and keep it; end the process when it is lost, for another acts then."""
+        assert self.reconciler is not None
+        self.ready.wait()
+        while not self._stop.is_set():
+            held = self.leader.try_once()
+            if held and not self.leads.is_set():
+                log.info("leading", identity=self.leader.identity, lease=self.leader.name)
+                self.leads.set()
+                self.metrics.leading.set(1)
+                self.reconciler.start(self.settings.workers, self.leads.is_set)
+            elif not held and self.leads.is_set():
+                log.error("the lease is lost: ending, so that only one operator acts", lease=self.leader.name)
+                os._exit(1)
+            self._stop.wait(self.settings.lease_seconds / 5)
+
+    def _wrong(self) -> str | None:
+        return None
+
+    def _not_ready(self) -> str | None:
+        return None if self.ready.is_set() else "the cluster's objects are still being read"
+
+    def run(self) -> None:
+        """Run until SIGTERM or SIGINT; then let the looks under way end and give the Lease up."""
+        settings = self.settings
+        health.serve(settings.health_port, self.metrics.registry, self._wrong, self._not_ready)
+        namespaces = [name for name in settings.namespaces.split(",") if name]
+        kopf.run(
+            registry=self.registry,
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            ready_flag=self.ready,
+        )
+        self._stop.set()
+        if self.reconciler is not None:
+            self.reconciler.queue.close()
+            self.reconciler.join(_GRACE_S)
+        if self.leads.is_set():
+            self.leader.release()
+
+
+async def _log_in(**kwargs: Any) -> Any:
+    return kopf.login_via_client(**kwargs)
+
+
+def _pack_job() -> Any:
+    async def pack(body: kopf.Body, **_: Any) -> dict[Key, read.Packed]:
+        meta = body["metadata"]
+        return {(meta["namespace"], meta["name"]): read.packed(dict(body), meta["name"])}
+
+    return pack
+
+
+def _pack_child(kind: str) -> Any:
+    async def pack(body: kopf.Body, **_: Any) -> dict[Key, read.Packed]:
+        item = read.packed({**body, "kind": kind})
+        return {(item.namespace, item.job): item}
+
+    return pack
+
+
+def main() -> None:
+    """Run the operator that the environment describes."""
+    configure()
+    Operator(OperatorSettings()).run()

@@ -1,0 +1,270 @@
+"""Reads the cluster, and never acts: from watched or from listed objects to what the planner reads."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from operators.streamjob import names, read
+from operators.streamjob.cluster import Cluster
+from operators.streamjob.read import Packed
+from operators.streamjob.seen import Installation, Report, Seen
+from operators.streamjob.status import Status
+from operators.streamjob.status import read as read_status
+
+Key = tuple[str, str]
+"""Namespace and name of a StreamJob."""
+CHILD_KINDS = (
+    "Pod", "ConfigMap", "Service", "PodDisruptionBudget", "PersistentVolumeClaim", "SparkApplication", "PodMonitor",
+)  # fmt: skip
+"""Kinds that carry the job's label."""
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """A StreamJob that owns a ticker's output."""
+
+    created: str
+    uid: str
+    key: Key
+
+
+class Sight(Protocol):
+    """Where objects come from: the watched copies of them, or the server itself."""
+
+    def job(self, key: Key) -> dict[str, Any] | None:
+        """Return a StreamJob."""
+
+    def objects(self, key: Key) -> list[dict[str, Any]]:
+        """Return the objects with the job's label."""
+
+    def claimants(self, output: str) -> Iterable[Claimant]:
+        """Return the StreamJobs that own an output."""
+
+    def secret(self, namespace: str, name: str) -> frozenset[str] | None:
+        """Return the keys of a Secret."""
+
+    def topics(self, key: Key, wanted: Iterable[str]) -> list[dict[str, Any]]:
+        """Return those of the KafkaTopics that are there."""
+
+    def installed(self) -> frozenset[str]:
+        """Return which of the optional kinds the cluster knows."""
+
+
+def outputs(spec: Mapping[str, Any], installation: Installation) -> list[str]:
+    """Return what a job writes that no other may write: each ticker's rows in one keyspace."""
+    sink = ((spec.get("sinks") or {}).get("cassandra")) or {}
+    place = f"{sink.get('contactPoints') or installation.cassandra}/{sink.get('keyspace') or installation.keyspace}"
+    tickers = spec.get("tickers") or []
+    return [f"{place}/{ticker}" for ticker in tickers if isinstance(ticker, str)]
+
+
+def see(sight: Sight, key: Key, installation: Installation, report: Report | None, now: float) -> Seen | None:
+    """Return what is to be known of a StreamJob; None where there is none."""
+    body = sight.job(key)
+    if body is None:
+        return None
+    meta = body["metadata"]
+    raw_spec = body.get("spec") or {}
+    objects = sight.objects(key)
+    secret = (raw_spec.get("source") or {}).get("credentials")
+    wants_topics = (raw_spec.get("source") or {}).get("createTopics")
+    installed = sight.installed()
+    found = read.children(objects)
+    if wants_topics and "KafkaTopic" in installed:
+        found = (*found, *read.children(sight.topics(key, _topics(raw_spec, installation))))
+    return Seen(
+        now=now,
+        name=meta["name"],
+        namespace=meta["namespace"],
+        uid=meta["uid"],
+        generation=int(meta.get("generation", 1)),
+        installation=installation,
+        version=meta["resourceVersion"],
+        raw_spec=raw_spec,
+        annotations=meta.get("annotations") or {},
+        finalizers=tuple(meta.get("finalizers") or ()),
+        deleting="deletionTimestamp" in meta,
+        status=_status(body),
+        drivers=read.drivers(objects, now),
+        children=found,
+        secrets={secret: sight.secret(key[0], secret)} if isinstance(secret, str) else {},
+        owners=_owners(sight, body, installation),
+        installed=installed,
+        report=report,
+    )
+
+
+def _status(body: Mapping[str, Any]) -> Status:
+    try:
+        return read_status(body.get("status"))
+    except ValueError:
+        return Status()  # written by hand: begin anew, no driver is started beside one that lives
+
+
+def _owners(sight: Sight, body: Mapping[str, Any], installation: Installation) -> dict[str, str]:
+    """Return the job's tickers that an older StreamJob owns, each with that job's name."""
+    meta = body["metadata"]
+    mine = (meta["creationTimestamp"], meta["uid"])
+    taken = {}
+    for output in outputs(body.get("spec") or {}, installation):
+        for other in sight.claimants(output):
+            if other.uid != meta["uid"] and (other.created, other.uid) < mine:
+                taken[output.rsplit("/", 1)[1]] = "/".join(other.key)
+    return taken
+
+
+def _topics(raw_spec: Mapping[str, Any], installation: Installation) -> list[str]:
+    own = (raw_spec.get("source") or {}).get("topic") or "prices"
+    prefix = installation.topic_prefix
+    named = [f"{prefix}prices" if own == "prices" else own]
+    named += [f"{prefix}{role}" for role in ("bars", "anomalies", "dead-letters")]
+    return [name.lower().replace("_", "-") for name in named]
+
+
+@dataclass
+class Live:
+    """The server itself: for one look from the command line."""
+
+    cluster: Cluster
+    installation: Installation
+    _jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def job(self, key: Key) -> dict[str, Any] | None:
+        """Return a StreamJob."""
+        return self.cluster.get("StreamJob", *key)
+
+    def objects(self, key: Key) -> list[dict[str, Any]]:
+        """Return the objects with the job's label."""
+        selector = f"{names.LABEL_JOB}={key[1]}"
+        return [body for kind in CHILD_KINDS for body in self.cluster.list(kind, key[0], selector)]
+
+    def claimants(self, output: str) -> Iterable[Claimant]:
+        """Return the StreamJobs that own an output."""
+        if "" not in self._jobs:
+            self._jobs[""] = self.cluster.list("StreamJob", None)
+        for body in self._jobs[""]:
+            if output in outputs(body.get("spec") or {}, self.installation):
+                meta = body["metadata"]
+                yield Claimant(meta["creationTimestamp"], meta["uid"], (meta["namespace"], meta["name"]))
+
+    def secret(self, namespace: str, name: str) -> frozenset[str] | None:
+        """Return the keys of a Secret."""
+        found = self.cluster.get("Secret", namespace, name)
+        return None if found is None else frozenset(found.get("data") or {})
+
+    def topics(self, key: Key, wanted: Iterable[str]) -> list[dict[str, Any]]:
+        """Return those of the KafkaTopics that are there."""
+        found = (self.cluster.get("KafkaTopic", key[0], name) for name in wanted)
+        return [body for body in found if body is not None]
+
+    def installed(self) -> frozenset[str]:
+        """Return which of the optional kinds the cluster knows."""
+        return self.cluster.installed()
+
+
+RECENT_S = 15.0
+INSTALLED_S = 60.0
+SECRET_S = 10.0
+
+
+@dataclass
+class Watched:
+    """The copies that watching keeps, and over them what the operator has just written itself.
+
+    Parameters
+    ----------
+    cluster
+        For what is not watched: Secrets, topics, the list of kinds.
+    jobs, children, owners
+        Indexes that the watching fills: by key, by key, and by output.
+    """
+
+    cluster: Cluster
+    jobs: Mapping[Key, Iterable[Packed]]
+    children: tuple[Mapping[Key, Iterable[Packed]], ...]
+    owners: Mapping[str, Iterable[Claimant]]
+    _mine: dict[Key, dict[tuple[str, str], tuple[float, Packed | None, str]]] = field(default_factory=dict)
+    _kept: dict[Any, tuple[float, Any]] = field(default_factory=dict)
+
+    def job(self, key: Key) -> dict[str, Any] | None:
+        """Return a StreamJob."""
+        watched = next(iter(self.jobs.get(key, ())), None)
+        if watched is None:
+            return None
+        own = self._own(key).get(("StreamJob", key[1]))
+        newer = own is not None and own[1] is not None and int(own[1].version) > int(watched.version)
+        return own[1].body() if newer and own and own[1] else watched.body()
+
+    def objects(self, key: Key) -> list[dict[str, Any]]:
+        """Return the objects with the job's label."""
+        own = self._own(key)
+        watched = {(item.kind, item.name): item for index in self.children for item in index.get(key, ())}
+        for name, (_, item, uid) in own.items():
+            there = watched.get(name)
+            if name[0] == "StreamJob":
+                continue
+            if item is None:
+                if there is not None and there.uid == uid and there.kind not in ("Pod", "SparkApplication"):
+                    del watched[name]  # deleted by us and still in the copy
+            elif there is None or int(there.version) < int(item.version):
+                watched[name] = item
+        return [item.body() for item in watched.values()]
+
+    def claimants(self, output: str) -> Iterable[Claimant]:
+        """Return the StreamJobs that own an output."""
+        return self.owners.get(output, ())
+
+    def secret(self, namespace: str, name: str) -> frozenset[str] | None:
+        """Return the keys of a Secret."""
+
+        def ask() -> frozenset[str] | None:
+            found = self.cluster.get("Secret", namespace, name)
+            return None if found is None else frozenset(found.get("data") or {})
+
+        found: frozenset[str] | None = self._for_a_while(("secret", namespace, name), SECRET_S, ask)
+        return found
+
+    def topics(self, key: Key, wanted: Iterable[str]) -> list[dict[str, Any]]:
+        """Return those of the KafkaTopics that are there."""
+        found = (self.cluster.get("KafkaTopic", key[0], name) for name in wanted)
+        return [body for body in found if body is not None]
+
+    def installed(self) -> frozenset[str]:
+        """Return which of the optional kinds the cluster knows."""
+        found: frozenset[str] = self._for_a_while("installed", INSTALLED_S, self.cluster.installed)
+        return found
+
+    def wrote(self, key: Key, body: Mapping[str, Any]) -> None:
+        """Remember an object as the server answered it, until the watched copy is as new."""
+        item = read.packed(body, key[1])
+        own = self._mine.setdefault(key, {})
+        own[(item.kind, item.name)] = (time.monotonic(), item, item.uid)
+
+    def deleted(self, key: Key, kind: str, name: str, uid: str) -> None:
+        """Remember that an object's deletion was asked for."""
+        self._mine.setdefault(key, {})[(kind, name)] = (time.monotonic(), None, uid)
+
+    def gone(self, key: Key, kind: str, name: str, uid: str) -> None:
+        """Forget an object that the watching saw go."""
+        item = self._mine.get(key, {}).get((kind, name))
+        if item is not None and item[2] == uid:
+            self._mine[key] = {known: kept for known, kept in self._mine[key].items() if known != (kind, name)}
+
+    def _own(self, key: Key) -> dict[tuple[str, str], tuple[float, Packed | None, str]]:
+        own = self._mine.get(key)
+        if not own:
+            return {}
+        until = time.monotonic() - RECENT_S
+        fresh = {name: item for name, item in own.items() if item[0] > until}
+        if fresh:
+            self._mine[key] = fresh
+        else:
+            self._mine.pop(key, None)
+        return fresh
+
+    def _for_a_while(self, name: Any, seconds: float, ask: Any) -> Any:
+        kept = self._kept.get(name)
+        if kept is None or time.monotonic() - kept[0] > seconds:
+            kept = self._kept[name] = (time.monotonic(), ask())
+        return kept[1]

@@ -1,0 +1,130 @@
+"""What the operator would do with a manifest now: the same look and the same plan, and nothing done."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from operators.streamjob.actions import Action, Apply, Delete, SetFinalizer, Start, Tell, WriteStatus
+from operators.streamjob.cluster import Cluster, Refused
+from operators.streamjob.names import API_VERSION
+from operators.streamjob.observe import Live, see
+from operators.streamjob.planner import plan
+from operators.streamjob.read import report
+from operators.streamjob.seen import Installation, Report, Seen
+from tickloom.errors import TickloomError
+
+NEW_UID = "00000000-0000-0000-0000-000000000000"
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    """Return the StreamJobs of a YAML file.
+
+    Raises
+    ------
+    TickloomError
+        The file is missing, is no YAML, or holds something else.
+    """
+    try:
+        found = [item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item is not None]
+    except FileNotFoundError:
+        raise TickloomError(f"{path}: there is no such file; the samples are in manifests/samples/") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TickloomError(f"{path}: not readable as YAML: {error}") from None
+    for item in found:
+        if not isinstance(item, dict) or item.get("kind") != "StreamJob" or item.get("apiVersion") != API_VERSION:
+            raise TickloomError(f"{path}: holds something that is not a StreamJob of {API_VERSION}")
+        if not isinstance((item.get("metadata") or {}).get("name"), str):
+            raise TickloomError(f"{path}: metadata.name is missing")
+    if not found:
+        raise TickloomError(f"{path}: holds no StreamJob")
+    return found
+
+
+class _WithManifest(Live):
+    """The cluster as it would be with one manifest applied."""
+
+    manifest: Mapping[str, Any]
+
+    def job(self, key: tuple[str, str]) -> dict[str, Any] | None:
+        """Return the StreamJob with the manifest's spec."""
+        meta = self.manifest["metadata"]
+        there = super().job(key) or {
+            "metadata": {"uid": NEW_UID, "resourceVersion": "0", "creationTimestamp": "9999-01-01T00:00:00Z"},
+        }
+        changed = there.get("spec") != self.manifest.get("spec")
+        generation = int(there["metadata"].get("generation", 0)) + int(changed)
+        merged = {**there["metadata"], "name": key[1], "namespace": key[0], "generation": generation}
+        if meta.get("annotations"):
+            merged["annotations"] = {**there["metadata"].get("annotations", {}), **meta["annotations"]}
+        return {**there, "metadata": merged, "spec": self.manifest.get("spec") or {}}
+
+
+def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cluster | None) -> list[dict[str, str]]:
+    """Return the actions that the operator would do, each with its object and its reason.
+
+    Parameters
+    ----------
+    manifest
+        A StreamJob.
+    installation
+        What the operator's settings decide; only names and the image matter here.
+    cluster
+        Where to look; None plans for a cluster that is empty.
+
+    Raises
+    ------
+    TickloomError
+        The cluster does not answer.
+    """
+    meta = manifest["metadata"]
+    key = (meta.get("namespace") or "default", meta["name"])
+    if cluster is None:
+        seen = Seen(
+            now=time.time(),
+            name=key[1],
+            namespace=key[0],
+            uid=NEW_UID,
+            generation=1,
+            installation=installation,
+            raw_spec=manifest.get("spec") or {},
+            annotations=meta.get("annotations") or {},
+        )
+    else:
+        sight = _WithManifest(cluster, installation)
+        sight.manifest = manifest
+        try:
+            found = see(sight, key, installation, None, time.time())
+            assert found is not None
+            seen = found.__class__(**{**vars(found), "report": _kept_report(found)})
+        except Refused as error:
+            raise TickloomError(f"the cluster does not answer: {error}") from None
+    return [_line(action) for action in plan(seen).actions]
+
+
+def _kept_report(seen: Seen) -> Report | None:
+    """Return what the status keeps of the driver's last report, so that a driver which runs counts as healthy."""
+    status = seen.status
+    if status.healthy_since is None:
+        return None
+    about = {"state": "running", **status.progress.model_dump()}
+    return report(about, status.epoch, seen.now)
+
+
+def _line(action: Action) -> dict[str, str]:
+    match action:
+        case WriteStatus(status=status):
+            what, on = "status", f"{status.phase}, epoch {status.epoch}, step {status.step}"
+        case SetFinalizer(present=present):
+            what, on = "finalizer", "added" if present else "removed"
+        case Apply(manifest=manifest):
+            what, on = "apply", f"{manifest['kind']} {manifest['metadata']['name']}"
+        case Start(manifest=manifest):
+            what, on = "start", f"{manifest['kind']} {manifest['metadata']['name']}"
+        case Delete(kind=kind, name=name):
+            what, on = "delete", f"{kind} {name}"
+        case Tell(type=type, reason=reason):
+            what, on = "event", f"{type} {reason}"
+    return {"action": what, "object": on, "why": action.why}

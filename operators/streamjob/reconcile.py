@@ -1,0 +1,144 @@
+"""The loop: take a key, look, plan, do; again when something changed, and at the latest after the resync."""
+
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from operators.streamjob.actions import Plan
+from operators.streamjob.apply import Hand, LaterError
+from operators.streamjob.cluster import Refused
+from operators.streamjob.metrics import Metrics
+from operators.streamjob.observe import Key, Watched, see
+from operators.streamjob.planner import plan
+from operators.streamjob.queue import WorkQueue
+from operators.streamjob.seen import Installation, Report, Seen
+
+log = structlog.get_logger()
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+
+@dataclass
+class Reconciler:
+    """Looks at StreamJobs, several at once, each by one worker at a time.
+
+    Parameters
+    ----------
+    watched, hand
+        Where it reads, and what writes.
+    installation
+        What the operator's settings decide for every job.
+    shards, shard
+        Only namespaces whose hash is this shard's.
+    resync_s
+        By when each job is looked at again.
+    """
+
+    watched: Watched
+    hand: Hand
+    installation: Installation
+    metrics: Metrics
+    shards: int = 1
+    shard: int = 0
+    resync_s: float = 300.0
+    queue: WorkQueue[Key] = field(default_factory=WorkQueue)
+    reports: dict[Key, Report] = field(default_factory=dict)
+    targets: dict[Key, "Pollable"] = field(default_factory=dict)
+    _failures: dict[Key, int] = field(default_factory=dict)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def mine(self, namespace: str) -> bool:
+        """Return whether this shard looks after a namespace."""
+        return zlib.crc32(namespace.encode()) % self.shards == self.shard
+
+    def changed(self, key: Key, after_s: float = 0.0) -> None:
+        """Have a job looked at."""
+        if self.mine(key[0]):
+            self.queue.add(key, after_s)
+
+    def work(self, leading: Callable[[], bool]) -> None:
+        """Look at one job after the other until the queue is closed."""
+        while (key := self.queue.take()) is not None:
+            try:
+                again = self.look(key) if leading() else 1.0
+            finally:
+                self.queue.done(key)
+            if again is not None:
+                self.queue.add(key, again)
+
+    def look(self, key: Key) -> float | None:
+        """Look at one job and do what is to be done; return after how long to look again, None for never."""
+        begin = time.monotonic()
+        acted = False
+        try:
+            seen = see(self.watched, key, self.installation, self.reports.get(key), time.time())
+            if seen is None:
+                self._forget(key)
+                return None
+            wanted: Plan = plan(seen)
+            acted = bool(wanted.actions)
+            self._note(key, seen)
+            self.hand.carry_out(key, seen, wanted)
+        except LaterError as error:
+            log.debug("later", job="/".join(key), why=str(error))
+            return self._back_off(key, error.seconds)
+        except Refused as error:
+            log.warning("the API server does not answer", job="/".join(key), failure=str(error))
+            return self._back_off(key, FIRST_PAUSE_S)
+        except Exception:
+            self.metrics.crashes.inc()
+            log.exception("look failed", job="/".join(key))
+            return self._back_off(key, FIRST_PAUSE_S)
+        finally:
+            self.metrics.reconcile.labels(str(acted).lower()).observe(time.monotonic() - begin)
+        self._failures.pop(key, None)
+        return min(wanted.again_s, self.resync_s)
+
+    def _note(self, key: Key, seen: Seen) -> None:
+        """Remember which driver is to be asked for its progress."""
+        current = next((item for item in seen.drivers if item.epoch == seen.status.epoch), None)
+        if current is None or not current.address or not current.alive or current.deleting:
+            self.targets.pop(key, None)
+            return
+        self.targets[key] = Pollable(current.address, current.epoch, seen.status.stable)
+
+    def _forget(self, key: Key) -> None:
+        for known in (self.reports, self.targets, self._failures):
+            known.pop(key, None)
+
+    def _back_off(self, key: Key, least_s: float) -> float:
+        """Return a pause that grows when one look after the other fails."""
+        count = self._failures.get(key, 0)
+        self._failures[key] = count + 1
+        grown = FIRST_PAUSE_S * 2.0 ** min(count - 3, 10) if count > 3 else 0.0
+        return max(least_s, min(LONGEST_PAUSE_S, grown))
+
+    def start(self, workers: int, leading: Callable[[], bool]) -> list[threading.Thread]:
+        """Start the workers."""
+        threads = [
+            threading.Thread(target=self.work, args=(leading,), name=f"worker-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        for thread in threads:
+            thread.start()
+        self._threads = threads
+        return threads
+
+    def join(self, seconds: float) -> None:
+        """Wait for the looks that are under way, once the queue is closed."""
+        until = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+
+@dataclass(frozen=True)
+class Pollable:
+    """A driver that is asked for its progress."""
+
+    address: str
+    epoch: int
+    settled: bool

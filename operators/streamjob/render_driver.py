@@ -1,0 +1,215 @@
+"""Manifests of the driver: a pod with Spark in local mode, or a SparkApplication with executors."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from operators.streamjob import names
+from operators.streamjob.render import CONFIG, HOME, Manifest, Subject, labels, meta, of_epoch
+from tickloom.stream.deployment import Resources
+
+CREDENTIALS = "/etc/tickloom-kafka"
+GRACE_S = 60
+_USER = 10001
+_ARGUMENTS = ("run", "-f", f"{CONFIG}/job.yaml", "--host", "0.0.0.0", "--port", str(names.PROGRESS_PORT))  # noqa: S104
+
+
+def mebibytes(memory: str) -> int:
+    """Return Java's way to write an amount, ``512m`` or ``2g``, in MiB."""
+    return int(memory[:-1]) * (1024 if memory[-1] == "g" else 1)
+
+
+def _claim_name(of: Subject) -> str:
+    return of.spec.checkpoint.claim.name or names.claim(of.name)
+
+
+def _volumes(of: Subject) -> tuple[list[Manifest], list[Manifest]]:
+    """Return volumes and their mounts."""
+    volumes: list[Manifest] = [
+        {"name": "job", "persistentVolumeClaim": {"claimName": _claim_name(of)}},
+        {"name": "manifest", "configMap": {"name": names.config(of.name, of.epoch)}},
+        {"name": "scratch", "emptyDir": {}},
+    ]
+    mounts: list[Manifest] = [
+        {"name": "job", "mountPath": HOME},
+        {"name": "manifest", "mountPath": CONFIG, "readOnly": True},
+        {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108
+    ]
+    if of.spec.source.credentials:
+        volumes.append({"name": "kafka", "secret": {"secretName": of.spec.source.credentials}})
+        mounts.append({"name": "kafka", "mountPath": CREDENTIALS, "readOnly": True})
+    return volumes, mounts
+
+
+def _environment(of: Subject) -> list[Manifest]:
+    here = of.installation
+    values = {
+        "TICKLOOM_HOME": HOME,
+        "TICKLOOM_KAFKA": here.kafka,
+        "TICKLOOM_CASSANDRA": here.cassandra,
+        "TICKLOOM_KEYSPACE": here.keyspace,
+        "TICKLOOM_TOPIC_PREFIX": here.topic_prefix or None,
+        "TICKLOOM_REPLICATION": str(here.replication),
+        "TICKLOOM_LOG_FORMAT": "json",
+        "TICKLOOM_EPOCH": str(of.epoch),
+        "TICKLOOM_KAFKA_CREDENTIALS": CREDENTIALS if of.spec.source.credentials else None,
+        **dict(here.environment),
+    }
+    return [{"name": name, "value": value} for name, value in values.items() if value is not None]
+
+
+def _pod_security() -> Manifest:
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": _USER,
+        "runAsGroup": _USER,
+        "fsGroup": _USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def _container_security() -> Manifest:
+    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+def _resources(wanted: Resources) -> Manifest:
+    memory = f"{mebibytes(wanted.memory) + mebibytes(wanted.memory_overhead)}Mi"
+    return {"requests": {"cpu": f"{max(100, wanted.cores * 250)}m", "memory": memory}, "limits": {"memory": memory}}
+
+
+def _placement(of: Subject) -> Manifest:
+    runtime = of.spec.runtime
+    out: Manifest = {}
+    if runtime.node_selector:
+        out["nodeSelector"] = dict(runtime.node_selector)
+    if runtime.tolerations:
+        out["tolerations"] = [
+            item.model_dump(mode="json", by_alias=True, exclude_none=True) for item in runtime.tolerations
+        ]
+    return out
+
+
+def _probe(period_s: int, failures: int) -> Manifest:
+    return {
+        "httpGet": {"path": "/healthz", "port": names.PROGRESS_PORT},
+        "periodSeconds": period_s,
+        "failureThreshold": failures,
+    }
+
+
+def pod(of: Subject) -> Manifest:
+    """Return the driver of the runtime ``driverPod``: Spark in local mode."""
+    runtime = of.spec.runtime
+    volumes, mounts = _volumes(of)
+    driver = of.spec.runtime.driver
+    mine: Manifest = {
+        "metadata": {
+            **meta(of, names.driver(of.name, of.epoch), {**of_epoch(of), names.LABEL_ROLE: "driver"}),
+            "annotations": {names.HASH: of.hash},
+        },
+        "spec": {
+            "restartPolicy": "Never",  # the operator starts the next one, with a number of its own
+            "serviceAccountName": runtime.service_account or of.installation.service_account,
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": GRACE_S,
+            "securityContext": _pod_security(),
+            "volumes": volumes,
+            **_placement(of),
+            "containers": [
+                {
+                    "name": "driver",
+                    "image": of.image,
+                    "imagePullPolicy": runtime.image_pull_policy,
+                    "args": list(_ARGUMENTS),
+                    "env": _environment(of),
+                    "ports": [{"name": "progress", "containerPort": names.PROGRESS_PORT, "protocol": "TCP"}],
+                    "resources": _resources(driver),
+                    "volumeMounts": mounts,
+                    "securityContext": _container_security(),
+                    "readinessProbe": _probe(2, 3),
+                    "livenessProbe": _probe(10, 18),
+                    "terminationMessagePolicy": "FallbackToLogsOnError",
+                }
+            ],
+        },
+    }
+    if of.installation.image_pull_secrets:
+        mine["spec"]["imagePullSecrets"] = [{"name": name} for name in of.installation.image_pull_secrets]
+    return {"apiVersion": "v1", "kind": "Pod", **merged(of.spec.runtime.pod_template, mine)}
+
+
+def spark_application(of: Subject) -> Manifest:
+    """Return the driver of the runtime ``sparkOperator``: kubeflow's SparkApplication with executors."""
+    runtime = of.spec.runtime
+    volumes, mounts = _volumes(of)
+    executor = runtime.executor or runtime.driver
+
+    def role(name: str, wanted: Resources, account: str | None) -> Manifest:
+        marks = labels(of, {**of_epoch(of), names.LABEL_ROLE: name})
+        template = merged(
+            runtime.pod_template,
+            {"spec": {"containers": [{"name": f"spark-kubernetes-{name}", "securityContext": _container_security()}]}},
+        )
+        out: Manifest = {
+            "cores": wanted.cores,
+            "memory": wanted.memory,
+            "memoryOverhead": wanted.memory_overhead,
+            "labels": marks,
+            "env": _environment(of),
+            "volumeMounts": mounts,
+            "podSecurityContext": _pod_security(),
+            "terminationGracePeriodSeconds": GRACE_S,
+            "template": template,
+            **_placement(of),
+        }
+        if account:
+            out["serviceAccount"] = account
+        return out
+
+    driver = role("driver", runtime.driver, runtime.service_account or of.installation.spark_service_account)
+    driver["ports"] = [{"name": "progress", "containerPort": names.PROGRESS_PORT, "protocol": "TCP"}]
+    return {
+        "apiVersion": "sparkoperator.k8s.io/v1beta2",
+        "kind": "SparkApplication",
+        "metadata": {
+            **meta(of, names.driver(of.name, of.epoch), of_epoch(of)),
+            "annotations": {names.HASH: of.hash},
+        },
+        "spec": {
+            "type": "Python",
+            "mode": "cluster",
+            "pythonVersion": "3",
+            "sparkVersion": runtime.spark_version,
+            "image": of.image,
+            "imagePullPolicy": runtime.image_pull_policy,
+            "imagePullSecrets": list(of.installation.image_pull_secrets),
+            "mainApplicationFile": "local:///opt/tickloom/main.py",
+            "arguments": list(_ARGUMENTS),
+            "restartPolicy": {"type": "Never"},
+            "timeToLiveSeconds": 0,
+            "volumes": volumes,
+            "driver": driver,
+            "executor": {**role("executor", executor, None), "instances": of.spec.replicas},
+        },
+    }
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Manifest:
+    """Return ``over`` laid onto ``base``: maps are merged, lists of named things by name, all else replaced."""
+    out: Manifest = json.loads(json.dumps(base))
+    for key, value in over.items():
+        old = out.get(key)
+        if isinstance(old, dict) and isinstance(value, Mapping):
+            out[key] = merged(old, value)
+        elif isinstance(old, list) and isinstance(value, list) and _named(old) and _named(value):
+            by_name = {item["name"]: item for item in old}
+            for item in value:
+                by_name[item["name"]] = merged(by_name.get(item["name"], {}), item)
+            out[key] = list(by_name.values())
+        else:
+            out[key] = value
+    return out
+
+
+def _named(items: list[Any]) -> bool:
+    return all(isinstance(item, Mapping) and "name" in item for item in items)

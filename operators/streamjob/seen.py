@@ -1,0 +1,175 @@
+"""What was observed of a StreamJob and its surroundings: values that the planner reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from operators.streamjob.status import Status
+from tickloom.stream.job import Spec
+
+DriverPhase = Literal["pending", "running", "ended", "failed", "unknown"]
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The driver of one epoch: a pod, or a SparkApplication.
+
+    Parameters
+    ----------
+    kind, name, uid
+        The object.
+    epoch
+        Epoch in its label.
+    spec_hash
+        Hash of the specification that it was started with.
+    phase
+        ``unknown`` where its node does not answer.
+    deleting
+        Whether its deletion has begun.
+    ready
+        Whether Kubernetes calls it ready.
+    failure, message
+        Class of a failure (one of the reasons), and its last error line.
+    finished
+        When it ended, in seconds since 1970.
+    """
+
+    kind: str
+    name: str
+    uid: str
+    epoch: int
+    spec_hash: str | None = None
+    phase: DriverPhase = "pending"
+    deleting: bool = False
+    ready: bool = False
+    failure: str | None = None
+    message: str | None = None
+    finished: float | None = None
+    address: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it may still write: it has not ended, or nobody knows."""
+        return self.phase not in ("ended", "failed")
+
+
+@dataclass(frozen=True)
+class Child:
+    """An object that the operator made, as the cluster holds it."""
+
+    kind: str
+    name: str
+    uid: str
+    body: Mapping[str, Any]
+    deleting: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a driver answered at its progress address.
+
+    Parameters
+    ----------
+    epoch
+        The driver's epoch.
+    state
+        The application's own word: ``starting``, ``running``, ``waiting``, ``stopping``, ``stopped``, ``failed``.
+    checks
+        Committed micro-batches, and reports of an idle query, since the driver started.
+    partitions
+        Partitions of the topic that the job reads.
+    oldest_s
+        Age of the oldest unprocessed record by the rate of processing, in seconds; None where it is unknown.
+    at
+        When it answered, in seconds since 1970.
+    """
+
+    epoch: int
+    state: str
+    at: float
+    batch: int | None = None
+    checks: int = 0
+    lag: int | None = None
+    rows_per_second: float | None = None
+    arrival_per_second: float | None = None
+    state_rows: int | None = None
+    committed_at: str | None = None
+    partitions: int | None = None
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What the operator's own settings decide for every job."""
+
+    image: str
+    service_account: str = "default"
+    spark_service_account: str = "tickloom-driver"
+    kafka: str | None = None
+    cassandra: str | None = None
+    keyspace: str = "tickloom"
+    topic_prefix: str = ""
+    replication: int = 1
+    image_pull_secrets: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A rule that a manifest breaks."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Everything that the planner may know.
+
+    Parameters
+    ----------
+    now
+        Seconds since 1970.
+    raw_spec
+        The manifest's spec as it stands in the cluster.
+    version
+        Resource version that was seen.
+    secrets
+        Keys of each Secret that the manifest names; None for one that is not there.
+    owners
+        For each of the job's tickers that an older StreamJob owns too, that job's name.
+    installed
+        Kinds that the cluster knows: ``SparkApplication``, ``PodMonitor``, ``KafkaTopic``.
+    report
+        The current driver's last answer.
+    """
+
+    now: float
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    installation: Installation
+    version: str = ""
+    raw_spec: Mapping[str, Any] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    finalizers: tuple[str, ...] = ()
+    deleting: bool = False
+    status: Status = field(default_factory=Status)
+    drivers: tuple[Driver, ...] = ()
+    children: tuple[Child, ...] = ()
+    secrets: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
+    installed: frozenset[str] = frozenset()
+    report: Report | None = None
+
+    def child(self, kind: str, name: str) -> Child | None:
+        """Return the child of that kind and name, if it is there."""
+        return next((item for item in self.children if (item.kind, item.name) == (kind, name)), None)
+
+
+@dataclass(frozen=True)
+class Valid:
+    """A manifest that breaks no rule, or its problems."""
+
+    spec: Spec | None
+    problems: tuple[Problem, ...] = ()

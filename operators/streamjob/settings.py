@@ -1,0 +1,56 @@
+"""The operator's settings, read from ``TICKLOOM_OPERATOR_*`` variables."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from operators.streamjob.seen import Installation
+
+
+class OperatorSettings(BaseSettings):
+    """What the environment says."""
+
+    model_config = SettingsConfigDict(env_prefix="TICKLOOM_OPERATOR_", frozen=True)
+
+    namespaces: str = Field("", description="Namespaces that are watched, by commas; empty means all.")
+    own_namespace: str = Field("default", description="Namespace of the operator's Lease.")
+    identity: str = Field("", description="Name in the Lease; by default the host's name and a random part.")
+    lease: str = Field("tickloom-operator", description="Name of the Lease.")
+    lease_seconds: int = Field(15, ge=3, le=600, description="After how long without renewal another may lead.")
+    shards: int = Field(1, ge=1, le=64, description="Number of operators that share the namespaces by their hash.")
+    shard: int = Field(0, ge=0, le=63, description="Which of them this one is, from 0.")
+    workers: int = Field(4, ge=1, le=64, description="StreamJobs that are looked at at once.")
+    resync_seconds: float = Field(300.0, ge=1, description="By when every StreamJob is looked at again.")
+    poll_seconds: float = Field(30.0, ge=0.2, description="How often a settled driver is asked for its progress.")
+    poll_settling_seconds: float = Field(2.0, ge=0.2, description="How often a driver that starts is asked.")
+    progress_url: str = Field(
+        "http://{address}:4040/progress",
+        description="Where drivers answer; `{address}`, `{namespace}` and `{name}` are filled in.",
+    )
+    starts_per_second: float = Field(10.0, gt=0, description="Drivers started in a second at most, in the long run.")
+    starts_burst: int = Field(20, ge=1, description="Drivers started at once at most.")
+    health_port: int = Field(8080, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics; 0 picks one.")
+    image: str = Field("tickloom/stream:0.1.0", description="Image of drivers and executors.")
+    image_pull_secrets: str = Field("", description="Secrets to pull it with, by commas.")
+    service_account: str = Field("default", description="Service account of driver pods; they get no token of it.")
+    spark_service_account: str = Field(
+        "tickloom-driver", description="Service account of SparkApplications' drivers, which make executor pods."
+    )
+    kafka: str | None = Field("kafka:9092", description="Kafka bootstrap servers that drivers use by default.")
+    cassandra: str | None = Field("cassandra:9042", description="Cassandra contact points that drivers use by default.")
+    keyspace: str = Field("tickloom", description="Cassandra keyspace that drivers use by default.")
+    topic_prefix: str = Field("", description="Put before every topic's name.")
+    replication: int = Field(1, ge=1, le=5, description="Replication of topics and keyspace that drivers make.")
+
+    def installation(self) -> Installation:
+        """Return what the planner needs of it."""
+        return Installation(
+            image=self.image,
+            service_account=self.service_account,
+            spark_service_account=self.spark_service_account,
+            kafka=self.kafka,
+            cassandra=self.cassandra,
+            keyspace=self.keyspace,
+            topic_prefix=self.topic_prefix,
+            replication=self.replication,
+            image_pull_secrets=tuple(name for name in self.image_pull_secrets.split(",") if name),
+        )

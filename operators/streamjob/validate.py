@@ -1,0 +1,80 @@
+"""Rules that a manifest must keep and that need more than itself: pure, from what was observed."""
+
+import json
+
+from operators.streamjob.names import API_VERSION
+from operators.streamjob.seen import Problem, Seen, Valid
+from tickloom.errors import TickloomError
+from tickloom.stream.job import Spec, parse
+
+MOST_BYTES = 262_144
+"""Largest spec as JSON: the status holds two copies, and a cluster's store takes 1.5 MB an object."""
+SECRET_KEYS = ("username", "password")
+
+
+def validate(seen: Seen) -> Valid:
+    """Return the manifest's spec, or the rules that it breaks, each with path, value and fix."""
+    size = len(json.dumps(seen.raw_spec))
+    if size > MOST_BYTES:
+        text = f"spec is {size:,} bytes of JSON, at most {MOST_BYTES:,}: make spec.runtime.podTemplate smaller"
+        return Valid(None, (Problem("InvalidSpec", text),))
+    try:
+        spec = read(seen.raw_spec, seen.name)
+    except TickloomError as error:
+        return Valid(None, tuple(Problem("InvalidSpec", line) for line in str(error).splitlines()))
+    problems = [*_executors(spec), *_credentials(spec, seen), *_tickers(seen)]
+    return Valid(spec, tuple(problems))
+
+
+def read(raw_spec: object, name: str) -> Spec:
+    """Return a spec of JSON.
+
+    Raises
+    ------
+    TickloomError
+        One line per mistake, with the field's path, the value and the known values.
+    """
+    document = {"apiVersion": API_VERSION, "kind": "StreamJob", "metadata": {"name": name}, "spec": raw_spec}
+    return parse(document).spec
+
+
+def _executors(spec: Spec) -> list[Problem]:
+    if spec.runtime.type != "driverPod":
+        return []
+    found = []
+    if spec.replicas > 1:
+        text = f"spec.replicas: {spec.replicas} with spec.runtime.type driverPod, which runs with 1; use sparkOperator"
+        found.append(Problem("InvalidSpec", text))
+    if spec.autoscaling and spec.autoscaling.max > 1:
+        text = (
+            f"spec.autoscaling.max: {spec.autoscaling.max} with spec.runtime.type driverPod, which runs with 1; "
+            "use sparkOperator"
+        )
+        found.append(Problem("InvalidSpec", text))
+    return found
+
+
+def _credentials(spec: Spec, seen: Seen) -> list[Problem]:
+    name = spec.source.credentials
+    if name is None:
+        return []
+    keys = seen.secrets.get(name)
+    if keys is None:
+        text = f"spec.source.credentials: there is no Secret {name!r} in namespace {seen.namespace}; create it"
+        return [Problem("SecretMissing", text)]
+    absent = [key for key in SECRET_KEYS if key not in keys]
+    if absent:
+        text = (
+            f"spec.source.credentials: Secret {name!r} lacks the key {absent[0]!r}; it needs {', '.join(SECRET_KEYS)}"
+        )
+        return [Problem("SecretMissing", text)]
+    return []
+
+
+def _tickers(seen: Seen) -> list[Problem]:
+    if not seen.owners:
+        return []
+    ticker, owner = next(iter(seen.owners.items()))
+    more = f" and {len(seen.owners) - 1} more" if len(seen.owners) > 1 else ""
+    text = f"spec.tickers: {ticker!r}{more} is owned by StreamJob {owner}; take it out of one of the two"
+    return [Problem("TickerTaken", text)]
