@@ -137,6 +137,7 @@ class Status(Model):
     started_at: float | None = Field(None, description="When the current driver was first seen, in seconds since 1970.")
     healthy_since: float | None = Field(None, description="Since when it reports progress, in seconds since 1970.")
     changed_at: float | None = Field(None, description="When this manifest was first started, in seconds since 1970.")
+    lag_before: int | None = Field(None, description="Lag when this manifest was first started: it need not be better.")
     stable: bool = Field(False, description="Whether the current driver has proved itself.")
     last_reconciled_spec: str | None = Field(None, description="Spec of the current driver, as JSON.")
     last_stable_spec: str | None = Field(None, description="Spec that last proved itself, as JSON.")

@@ -1,6 +1,7 @@
 """Deals with drivers that ended, vanished, or did not prove themselves in time."""
 
 from operators.streamjob.actions import Delete
+from operators.streamjob.fields import changes
 from operators.streamjob.planner import children
 from operators.streamjob.planner.draft import Draft
 from operators.streamjob.planner.starting import begin
@@ -90,8 +91,10 @@ def deadline(draft: Draft, target: Target, current: Driver) -> bool:
     stable = kept(status.last_stable_spec, seen.name)
     limit = milliseconds(rules.readiness_timeout) / 1000
     since = status.changed_at if status.changed_at is not None else seen.now
-    if status.stable or stable is None or target.json == status.last_stable_spec or target.rolled_back:
+    if status.stable or stable is None or target.rolled_back:
         return False
+    if all(kind in ("ignore", "scale") for kind in changes(stable, target.spec).values()):
+        return False  # nothing to go back to that would be better: executors alone break no application
     if seen.now - since < limit:
         draft.look_again(limit - (seen.now - since))
         return False

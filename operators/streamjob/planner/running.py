@@ -100,13 +100,12 @@ def _healthy(draft: Draft, target: Target, report: Report) -> None:
     draft.phase("Running")
     draft.condition("Ready", True, "Running", f"driver of epoch {status.epoch} reports progress")
     if not status.stable:
-        if report.checks >= rules.stable_batches and report.lag is not None and report.lag <= rules.max_lag:
+        most = max(rules.max_lag, status.lag_before or 0)
+        if report.checks >= rules.stable_batches and report.lag is not None and report.lag <= most:
             draft.update(stable=True, last_stable_spec=target.json)
             draft.tell("Normal", "Stable", f"epoch {status.epoch} has proved itself: its manifest is the last good one")
         else:
-            done = (
-                f"{report.checks} of {rules.stable_batches} micro-batches, lag {report.lag} of at most {rules.max_lag}"
-            )
+            done = f"{report.checks} of {rules.stable_batches} checks, lag {report.lag} of at most {most}"
             draft.condition("Progressing", True, "Settling", done)
     if draft.status.stable:
         draft.condition("Progressing", False, "Stable")

@@ -41,6 +41,7 @@ def begin(draft: Draft, target: Target) -> None:
         replicas=target.spec.replicas,
         spec_hash=target.hash,
         changed_at=seen.now if fresh else status.changed_at,
+        lag_before=status.progress.lag if fresh else status.lag_before,
         started_at=None,
         healthy_since=None,
         stable=False,
@@ -64,6 +65,7 @@ def start(draft: Draft, target: Target, *, forced: bool = False) -> None:
             runtime=target.spec.runtime.type,
             last_reconciled_spec=target.json,
             changed_at=seen.now,
+            lag_before=status.progress.lag,
         )
     children.ensure(draft, target)
     driver = children.driver(seen, target, draft.status)
