@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -59,8 +60,10 @@ class Settings(BaseSettings):
             "refused, and a driver with a lower number stops. Without it, nobody looks."
         ),
     )
-    log_format: str = Field("console", pattern="^(console|json)$", description="`console` for people, `json` for pods.")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe log line printed.")
+    log_format: Literal["console", "json"] = Field("console", description="`console` for people, `json` for pods.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe log line printed."
+    )
 
 
 @lru_cache(maxsize=1)
@@ -80,4 +83,9 @@ def settings() -> Settings:
 
 def _sentence(item: ErrorDetails) -> str:
     name = "_".join(str(part) for part in item["loc"]).upper()
-    return f"TICKLOOM_{name} {item['input']!r}: {item['msg']}; docs/settings.md says what it may be"
+    variable = f"TICKLOOM_{name} {item['input']!r}"
+    if item["type"] == "literal_error":
+        return f"{variable} is unknown; known: {item['ctx']['expected']}"
+    if item["type"] == "string_pattern_mismatch":
+        return f"{variable} is no name of a keyspace: 1 to 48 small letters, digits and '_', the first a letter"
+    return f"{variable} {item['msg'].replace('Input should be', 'must be')}; docs/settings.md says what it may be"

@@ -10,6 +10,8 @@ import structlog
 from operators.streamjob.cluster import Body, Cluster, Refused
 
 log = structlog.get_logger()
+SURE = 2 / 3
+"""Share of the Lease's time for which its holder acts without having renewed it."""
 
 
 @dataclass
@@ -34,6 +36,10 @@ class Leader:
     _seen: tuple[str, float] = field(default=("", 0.0))
     _renewed: float = 0.0
 
+    def holds(self) -> bool:
+        """Return whether no other can have taken the Lease yet, even while a renewal waits for its answer."""
+        return self._renewed > 0 and time.monotonic() - self._renewed < self.seconds * SURE
+
     def try_once(self) -> bool:
         """Take or renew the Lease; return whether it is held now.
 
@@ -45,8 +51,7 @@ class Leader:
             held = self._try(now)
         except Refused as error:
             log.warning("lease not renewed", failure=str(error))
-            held = self._renewed > 0 and now - self._renewed < self.seconds * 2 / 3
-            return held
+            return self.holds()
         if held:
             self._renewed = now
         return held

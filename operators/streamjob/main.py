@@ -44,6 +44,7 @@ class Operator:
     leads: threading.Event = field(default_factory=threading.Event)
     ready: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
+    _owned: dict[Key, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -75,6 +76,7 @@ class Operator:
 
     async def _startup(self, settings: kopf.OperatorSettings, **kwargs: Any) -> None:
         settings.posting.enabled = False  # events are written by `apply`, like everything else
+        settings.persistence.diffbase_storage = _NoDiffs()
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         settings.queueing.idle_timeout = 1.0
@@ -100,13 +102,14 @@ class Operator:
         meta = body["metadata"]
         key = (meta["namespace"], meta["name"])
         self.reconciler.changed(key)
-        if type == "DELETED" or "deletionTimestamp" in meta:
-            # a job that was refused for a ticker of this one may have it now
-            spec = body.get("spec") or {}
-            watched = self.reconciler.watched
-            for output in outputs(spec, self.installation):
-                for other in watched.claimants(output):
-                    self.reconciler.changed(other.key, 1.0)
+        going = type == "DELETED" or "deletionTimestamp" in meta
+        owned = frozenset() if going else frozenset(outputs(body.get("spec") or {}, self.installation))
+        # a job that was refused for a ticker which this one gives up may have it now
+        for output in self._owned.pop(key, frozenset()) - owned:
+            for other in self.reconciler.watched.claimants(output):
+                self.reconciler.changed(other.key, 1.0)
+        if owned:
+            self._owned[key] = owned
 
     async def _on_child(self, type: str | None, body: kopf.Body, **_: Any) -> None:
         assert self.reconciler is not None
@@ -149,7 +152,7 @@ class Operator:
                 log.info("leading", identity=self.leader.identity, lease=self.leader.name)
                 self.leads.set()
                 self.metrics.leading.set(1)
-                self.reconciler.start(self.settings.workers, self.leads.is_set)
+                self.reconciler.start(self.settings.workers, self.leader.holds)
             elif not held and self.leads.is_set():
                 log.error("the lease is lost: ending, so that only one operator acts", lease=self.leader.name)
                 os._exit(1)
@@ -179,6 +182,19 @@ class Operator:
             self.reconciler.join(_GRACE_S)
         if self.leads.is_set():
             self.leader.release()
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Spares kopf two deep copies of every object that it is told of: no handler here asks what has changed."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
 
 
 async def _log_in(**kwargs: Any) -> Any:

@@ -1,6 +1,7 @@
 """Asks drivers for their progress: often while they start, seldom once they have settled."""
 
 import asyncio
+import random
 import time
 from dataclasses import dataclass, field
 
@@ -57,7 +58,10 @@ class Poller:
             del self._next[key]
         due = [(key, target) for key, target in targets.items() if self._next.get(key, 0.0) <= now]
         for key, target in due:
-            self._next[key] = now + (self.every_s if target.settled else self.settling_every_s)
+            pause = self.every_s if target.settled else self.settling_every_s
+            # an operator that starts asks all drivers at once, and from then on spread over the time
+            first = target.settled and key not in self._next
+            self._next[key] = now + (random.uniform(0, pause) if first else pause)  # noqa: S311
         return due
 
     async def _ask(self, session: aiohttp.ClientSession, gate: asyncio.Semaphore, key: Key, target: Pollable) -> None:
@@ -73,7 +77,9 @@ class Poller:
             self._next[key] = min(self._next.get(key, 0.0), time.monotonic() + FAILED_AGAIN_S)
         self.reconciler.metrics.polls.labels(str(report is not None).lower()).inc()
         if report is None:
-            if before is not None and time.time() - before.at > 3 * self.every_s:
+            if before is None:
+                self.reconciler.silent(key)
+            elif time.time() - before.at > 3 * self.every_s:
                 self.reconciler.reports.pop(key, None)
                 self.reconciler.changed(key)
             return

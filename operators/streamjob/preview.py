@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from operators.streamjob.actions import Action, Apply, Delete, SetFinalizer, Start, Tell, WriteStatus
 from operators.streamjob.cluster import Cluster, Refused
 from operators.streamjob.names import API_VERSION
@@ -15,6 +13,7 @@ from operators.streamjob.planner import plan
 from operators.streamjob.read import report
 from operators.streamjob.seen import Installation, Report, Seen
 from tickloom.errors import TickloomError
+from tickloom.stream.document import read_documents
 
 NEW_UID = "00000000-0000-0000-0000-000000000000"
 
@@ -27,12 +26,7 @@ def documents(path: Path) -> list[dict[str, Any]]:
     TickloomError
         The file is missing, is no YAML, or holds something else.
     """
-    try:
-        found = [item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item is not None]
-    except FileNotFoundError:
-        raise TickloomError(f"{path}: there is no such file; the samples are in manifests/samples/") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TickloomError(f"{path}: not readable as YAML: {error}") from None
+    found = read_documents(path)
     for item in found:
         if not isinstance(item, dict) or item.get("kind") != "StreamJob" or item.get("apiVersion") != API_VERSION:
             raise TickloomError(f"{path}: holds something that is not a StreamJob of {API_VERSION}")

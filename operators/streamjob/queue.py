@@ -70,7 +70,7 @@ class WorkQueue(Generic[Key]):
                 break
         for item in held:
             heapq.heappush(self._heap, item)
-        return found, wait if not held or found else None
+        return found, wait
 
     def done(self, key: Key) -> None:
         """Give a key back."""

@@ -223,6 +223,7 @@ def report(answer: Mapping[str, Any], epoch: int, now: float) -> Report:
         epoch=int(said) if said is not None else epoch,
         state=str(answer.get("state", "")),
         at=now,
+        why=answer.get("failure"),
         batch=answer.get("batch"),
         checks=int(answer.get("checks") or 0),
         lag=answer.get("lag"),

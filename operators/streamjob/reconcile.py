@@ -20,6 +20,8 @@ from operators.streamjob.seen import Installation, Report, Seen
 log = structlog.get_logger()
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+FIRST_ANSWER_S = 10.0
+"""How long a driver that was healthy is given to answer an operator that has just started."""
 
 
 @dataclass
@@ -49,6 +51,7 @@ class Reconciler:
     reports: dict[Key, Report] = field(default_factory=dict)
     targets: dict[Key, "Pollable"] = field(default_factory=dict)
     _failures: dict[Key, int] = field(default_factory=dict)
+    _patience: dict[Key, float] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def mine(self, namespace: str) -> bool:
@@ -73,18 +76,25 @@ class Reconciler:
     def look(self, key: Key) -> float | None:
         """Look at one job and do what is to be done; return after how long to look again, None for never."""
         begin = time.monotonic()
-        acted = False
+        planned = acted = False
         try:
             seen = see(self.watched, key, self.installation, self.reports.get(key), time.time())
             if seen is None:
                 self._forget(key)
                 return None
+            self._note(key, seen)
+            if (wait := self._first_answer(key, seen, begin)) > 0:
+                return wait
+            planned = True
             wanted: Plan = plan(seen)
             acted = bool(wanted.actions)
-            self._note(key, seen)
             self.hand.carry_out(key, seen, wanted)
         except LaterError as error:
-            log.debug("later", job="/".join(key), why=str(error))
+            refused = error.__cause__
+            if isinstance(refused, Refused) and refused.status != 409:
+                log.warning("the API server refused", job="/".join(key), failure=str(error))
+            else:
+                log.debug("later", job="/".join(key), why=str(error))
             return self._back_off(key, error.seconds)
         except Refused as error:
             log.warning("the API server does not answer", job="/".join(key), failure=str(error))
@@ -94,7 +104,8 @@ class Reconciler:
             log.exception("look failed", job="/".join(key))
             return self._back_off(key, FIRST_PAUSE_S)
         finally:
-            self.metrics.reconcile.labels(str(acted).lower()).observe(time.monotonic() - begin)
+            if planned:
+                self.metrics.reconcile.labels(str(acted).lower()).observe(time.monotonic() - begin)
         self._failures.pop(key, None)
         return min(wanted.again_s, self.resync_s)
 
@@ -106,8 +117,23 @@ class Reconciler:
             return
         self.targets[key] = Pollable(current.address, current.epoch, seen.status.stable)
 
+    def _first_answer(self, key: Key, seen: Seen, now: float) -> float:
+        """Return how long to wait for the first answer of a driver that was healthy before this operator started.
+
+        Without it each job's Ready would turn Unknown and back whenever an operator starts.
+        """
+        if seen.report is not None or seen.deleting or key not in self.targets or seen.status.healthy_since is None:
+            return 0.0
+        return self._patience.setdefault(key, now + FIRST_ANSWER_S) - now
+
+    def silent(self, key: Key) -> None:
+        """Wait no longer for a driver's first answer: it was asked in vain."""
+        if self._patience.get(key, 0.0) > time.monotonic():
+            self._patience[key] = 0.0
+            self.changed(key)
+
     def _forget(self, key: Key) -> None:
-        for known in (self.reports, self.targets, self._failures):
+        for known in (self.reports, self.targets, self._failures, self._patience):
             known.pop(key, None)
 
     def _back_off(self, key: Key, least_s: float) -> float:

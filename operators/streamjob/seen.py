@@ -74,6 +74,8 @@ class Report:
         The driver's epoch.
     state
         The application's own word: ``starting``, ``running``, ``waiting``, ``stopping``, ``stopped``, ``failed``.
+    why
+        What it waits for, or why it failed.
     checks
         Committed micro-batches, and reports of an idle query, since the driver started.
     partitions
@@ -87,6 +89,7 @@ class Report:
     epoch: int
     state: str
     at: float
+    why: str | None = None
     batch: int | None = None
     checks: int = 0
     lag: int | None = None

@@ -63,6 +63,7 @@ REASONS: dict[str, str] = {
     "TooManyFailures": "The driver failed as often as `restart.limit` allows.",
     "RestartNever": "The driver failed and `restart.policy` is Never.",
     "RolledBack": "The manifest did not prove itself in time; the last good one runs.",
+    "Waiting": "The application waits for Kafka or Cassandra, or for its next try; it goes on by itself.",
     "ProgressUnknown": "The driver runs and does not answer at its progress address.",
 }
 """Each reason of a condition with its meaning."""

@@ -36,7 +36,7 @@ class OperatorProcess:
     Parameters
     ----------
     namespaces
-        Those that it watches, by commas; `*` stands for any letters.
+        Those that it watches, by commas.
     home
         Namespace of its Lease.
     log
@@ -49,6 +49,8 @@ class OperatorProcess:
         What is run.
     kubeconfig
         By default that of the tests.
+    lease_s
+        After how long without renewal another may lead.
     supervised
         Whether it is started again whenever it ends, as the kubelet does with a container.
     environment
@@ -62,6 +64,7 @@ class OperatorProcess:
     identity: str = ""
     module: str = OPERATOR
     kubeconfig: str = ""
+    lease_s: int = 15
     supervised: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     starts: int = 0
@@ -86,7 +89,7 @@ class OperatorProcess:
             "NAMESPACES": self.namespaces,
             "OWN_NAMESPACE": self.home,
             "LEASE": self.name,
-            "LEASE_SECONDS": "3",
+            "LEASE_SECONDS": str(self.lease_s),
             "IDENTITY": self.identity,
             "IMAGE": IMAGE,
             "SERVICE_ACCOUNT": "default",

@@ -158,9 +158,13 @@ def touch(cluster: Cluster, namespace: str, jobs: Iterable[str], per_second: flo
     """Change a label of each job, which asks for nothing but a look."""
     begin = time.monotonic()
     body = {"metadata": {"labels": {TOUCHED: secrets.token_hex(4)}}}
-    for number, name in enumerate(jobs):
-        time.sleep(max(0.0, begin + number / per_second - time.monotonic()))
-        cluster.request("PATCH", path_of("StreamJob", namespace, name), body, content="application/merge-patch+json")
+
+    def one(item: tuple[int, str]) -> None:
+        time.sleep(max(0.0, begin + item[0] / per_second - time.monotonic()))
+        path = path_of("StreamJob", namespace, item[1])
+        cluster.request("PATCH", path, body, content="application/merge-patch+json")
+
+    _all(one, enumerate(jobs))
 
 
 @dataclass
@@ -178,21 +182,16 @@ class Watch:
     seen: dict[str, float] = field(default_factory=dict)
     removed: int = 0
     failure: str | None = None
-    _answer: Any = None
 
     def start(self) -> None:
-        """Watch in a thread of its own."""
+        """Watch in a thread of its own, which ends with the process."""
         threading.Thread(target=self._run, name=f"watch-{self.kind}", daemon=True).start()
-
-    def stop(self) -> None:
-        """Let the thread end."""
-        if self._answer is not None:
-            self._answer.close()
 
     def _run(self) -> None:
         try:
-            self._follow()
-            self.failure = "the server ended the watch"
+            while True:  # the server ends the watches of a kind whose definition is changed
+                self._follow()
+                time.sleep(0.1)
         except Exception as error:
             self.failure = repr(error)
 
@@ -201,14 +200,19 @@ class Watch:
         headers = {"Accept": _METADATA}
         path = path_of(self.kind, self.namespace)
         api.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
-        self._answer = api.rest_client.pool_manager.request(
+        answer = api.rest_client.pool_manager.request(
             "GET",
             f"{api.configuration.host}{path}?watch=1&timeoutSeconds=7200",
             headers=headers,
             preload_content=False,
             timeout=urllib3.Timeout(connect=5, read=None),
         )
-        for line in self._answer:
+        if answer.status in (404, 410, 429) or answer.status >= 500:
+            time.sleep(0.5)
+            return
+        if answer.status != 200:
+            raise TickloomError(f"{answer.status}: {answer.read().decode()[:200]}")
+        for line in answer:
             at = time.monotonic()
             if line.startswith(b'{"type":"MODIFIED"'):
                 continue
@@ -263,11 +267,6 @@ class Watches:
     def changes(self) -> int:
         """Return how many children were made or removed so far."""
         return sum(len(watch.seen) + watch.removed for watch in self.children)
-
-    def stop(self) -> None:
-        """End all watches."""
-        for watch in (self.jobs, *self.children):
-            watch.stop()
 
 
 class Drivers:

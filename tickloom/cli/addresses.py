@@ -1,13 +1,9 @@
 """Where Kafka and Cassandra are: what the settings say, else the embedded stack of a home."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tickloom.errors import TickloomError
 from tickloom.settings import settings
-
-if TYPE_CHECKING:
-    from tickloom.local.stack import Endpoints
 
 
 def kafka_address(home: Path | None = None) -> str:
@@ -16,21 +12,31 @@ def kafka_address(home: Path | None = None) -> str:
     Raises
     ------
     TickloomError
-        No setting names them and nothing runs in ``home``.
+        No setting names them and Kafka does not run in ``home``.
     """
-    return settings().kafka or _embedded(home).kafka
+    return settings().kafka or _embedded(home, "kafka")
 
 
 def cassandra_address(home: Path | None = None) -> str:
     """Return Cassandra's contact points; raises as ``kafka_address`` does."""
-    return settings().cassandra or _embedded(home).cassandra
+    return settings().cassandra or _embedded(home, "cassandra")
 
 
-def _embedded(home: Path | None) -> "Endpoints":
-    from tickloom.local.stack import endpoints
+def _embedded(home: Path | None, part: str) -> str:
+    from tickloom.local.stack import status
 
     where = home or settings().home
-    found = endpoints(where)
-    if found is None:
+    running = {found.part: found for found in status(where) if found.condition == "running"}
+    if not running:
         raise TickloomError(f"nothing runs in {where}; start it with `tickloom up`")
-    return found
+    if part not in running:
+        others = " and ".join(name.capitalize() for name in running)
+        raise TickloomError(
+            f"{part.capitalize()} does not run in {where}, only {others} does; start it with `tickloom up`"
+        )
+    address = running[part].address
+    if address is None:
+        raise TickloomError(
+            f"{where / 'state.json'} is gone while the servers run: `tickloom down`, then `tickloom up`"
+        )
+    return address

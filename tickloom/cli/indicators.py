@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -27,6 +27,9 @@ def indicators(
     market: Annotated[
         str | None, typer.Option(help="XNYS or XCAS; by default the market of the known ticker, else XNYS.")
     ] = None,
+    ticker: Annotated[str | None, typer.Option(help="Ticker; default the file name up to its first _ or dot.")] = None,
+    interval: Annotated[str | None, typer.Option(help="1m, 5m, 15m, 1h, 1d; default the usual spacing.")] = None,
+    dates: Annotated[str, typer.Option(help="auto, day-first or month-first.")] = "auto",
 ) -> None:
     """Compute every indicator for a CSV file of bars.
 
@@ -43,7 +46,7 @@ def indicators(
     from tickloom.indicators.batch import compute
     from tickloom.sources.csvfile import read_bars
 
-    bars = read_bars(file, market=market)
+    bars = read_bars(file, market=market, ticker=ticker, interval=interval, dates=cast(Any, dates))
     values = compute(bars.frame, wanted)
     time = pd.to_datetime(bars.frame["time_us"], unit="us").dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     day = pd.to_datetime(bars.frame["day"].astype("int64"), unit="D").dt.strftime("%Y-%m-%d")

@@ -73,7 +73,7 @@ def gbm(
     start_from: Annotated[
         list[Path] | None, typer.Option(help="CSV file whose last close is its ticker's start; may be repeated.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same prices.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same prices; their source names it.")] = 0,
     step: Annotated[float, typer.Option(help="Seconds of market time between two prices of a ticker.")] = 5.0,
     begin: Annotated[
         str | None, typer.Option(help="Time of the first price, ISO 8601; default so that --count ends in the past.")

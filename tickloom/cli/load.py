@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -24,6 +24,7 @@ def load(
     market: Annotated[str | None, typer.Option(help="XNYS or XCAS; default the known instrument's, else XNYS.")] = None,
     ticker: Annotated[str | None, typer.Option(help="Ticker; default the file name up to its first _ or dot.")] = None,
     interval: Annotated[str | None, typer.Option(help="1m, 5m, 15m, 1h, 1d; default the usual spacing.")] = None,
+    dates: Annotated[str, typer.Option(help="auto, day-first or month-first.")] = "auto",
     home: Annotated[Path | None, typer.Option(help="Folder of the embedded stack.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was loaded as one JSON object.")] = False,
 ) -> None:
@@ -44,7 +45,10 @@ def load(
     from tickloom.store.writer import Writer
 
     address = cassandra_address(home)
-    frames = [read_bars(file, market=market, ticker=ticker, interval=interval) for file in files]
+    order = cast(Any, dates)
+    frames = [read_bars(file, market=market, ticker=ticker, interval=interval, dates=order) for file in files]
+    for file, frame in zip(files, frames, strict=True):
+        typer.echo(identity(file, frame, named=ticker is not None, placed=market is not None), err=True)
     begin = time.monotonic()
     migrate(address)
     session = connect(address, settings().keyspace)
@@ -65,6 +69,25 @@ def load(
     for one in done:
         typer.echo(f"{one['ticker']}: {one['bars']:,} bars of {one['interval']} from {one['first']} to {one['last']}")
     typer.echo(f"Look at them with: tickloom show bars {done[0]['ticker']} --interval {done[0]['interval']}")
+
+
+def identity(file: Path, bars: "BarFrame", *, named: bool, placed: bool) -> str:
+    """Return in a sentence under which ticker and market the bars of a file are stored, and what says so.
+
+    Parameters
+    ----------
+    named, placed
+        Whether the command line says the ticker, and the market.
+    """
+    from tickloom.market.instruments import instruments
+
+    origin = "--ticker" if named else "the file's name"
+    text = f"{file}: ticker {bars.ticker}, from {origin}; market {bars.market}"
+    if bars.ticker in instruments():
+        return text
+    guessed = "" if placed else ", by default"
+    remedy = "" if named else "; say --ticker if it has another name"
+    return f"{text}{guessed}\nwarning: {bars.ticker} is in no instrument list{remedy}"
 
 
 def as_rows(bars: "BarFrame") -> "pa.Table":

@@ -56,6 +56,7 @@ group = typer.Typer(
     help="Real-time market analytics: Kafka to Spark to Cassandra, on one laptop or on Kubernetes.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     add_completion=False,
 )
 

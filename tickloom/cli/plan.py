@@ -8,10 +8,10 @@ import typer
 
 from tickloom.errors import TickloomError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command()
+@app.command(epilog="Example: tickloom plan -f manifests/samples/atw.yaml")
 def plan(
     manifest: Annotated[Path, typer.Option("--file", "-f", help="File of StreamJob manifests.", metavar="FILE")],
     context: Annotated[str | None, typer.Option(help="Context of the kubeconfig; default its current one.")] = None,
@@ -21,8 +21,6 @@ def plan(
     """Print what the operator would do with a manifest now, and why; nothing is changed.
 
     It is the operator's own plan, made of the same look at the cluster.
-
-    Example: tickloom plan -f manifests/samples/atw.yaml
     """
     try:
         from operators.streamjob.cluster import Cluster

@@ -1,17 +1,27 @@
 """``tickloom run``: run a StreamJob manifest on this machine."""
 
+import fcntl
 import json
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer()
+from tickloom.errors import TickloomError
+
+if TYPE_CHECKING:
+    from tickloom.stream.app import Wiring
+    from tickloom.stream.job import StreamJob
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(epilog="Example: tickloom run -f manifests/samples/demo.yaml --bounded --json")
 def run(
     manifest: Annotated[Path, typer.Option("--file", "-f", help="The StreamJob manifest.", metavar="FILE")],
     home: Annotated[Path | None, typer.Option(help="Folder of the embedded stack and of the job's checkpoint.")] = None,
@@ -25,8 +35,6 @@ def run(
     """Run a StreamJob manifest on this machine, until SIGTERM, Ctrl-C, or (with --bounded) the end of the topic.
 
     It goes on from its checkpoint: what is in the tables once is never in them twice.
-
-    Example: tickloom run -f manifests/samples/demo.yaml --bounded --json
     """
     totals = execute(manifest, home, bounded=bounded, port=port, host=host)
     if as_json:
@@ -53,11 +61,21 @@ def execute(
     wiring = wire(job, home, job_folder)
 
     from tickloom.settings import settings
+
+    epoch = settings().epoch
+    # with an epoch, the fence decides: the later one takes over
+    with _alone(job.metadata.name, wiring.folder) if epoch is None else nullcontext():
+        return _run(job, wiring, epoch, bounded=bounded, host=host, port=port)
+
+
+def _run(
+    job: "StreamJob", wiring: "Wiring", epoch: int | None, *, bounded: bool, host: str, port: int
+) -> dict[str, Any]:
+    from tickloom.settings import settings
     from tickloom.stream.checkpoint import Fence
     from tickloom.stream.progress import Progress, serve
     from tickloom.stream.runner import Runner, handle_signals
 
-    epoch = settings().epoch
     progress = Progress(job.metadata.name, len(job.spec.tickers), epoch)
     server, address = serve(progress, host, port)
     (wiring.folder / "progress.url").write_text(address + "\n")
@@ -69,7 +87,7 @@ def execute(
         tell(
             f"batch {snapshot['batch']}: {snapshot['rows']:,} records, {snapshot['rows_per_second']:,.0f}/s, "
             f"lag {'unknown' if lag is None else f'{lag:,}'}; "
-            f"in all {totals['rows_in']:,} in, {totals['rows_out']:,} ticks, "
+            f"since its start {totals['rows_in']:,} in, {totals['rows_out']:,} ticks, "
             f"{totals['bars']:,} bars, {totals['anomalies']:,} anomalies",
             {name: snapshot[name] for name in ("job", "batch", "rows", "rows_per_second", "lag")},
         )
@@ -80,6 +98,24 @@ def execute(
         return runner.run()
     finally:
         server.shutdown()
+
+
+@contextmanager
+def _alone(name: str, folder: Path) -> Iterator[None]:
+    """Let one process at a time run the job of a folder."""
+    with (folder / "lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise TickloomError(
+                f"StreamJob {name} already runs here, as process {lock.read().strip() or 'unknown'} ({folder}); "
+                "stop that one first"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def _tell_people(text: str, about: dict[str, Any]) -> None:

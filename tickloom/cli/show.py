@@ -128,11 +128,8 @@ def _letter(letter: "DeadLetter") -> dict[str, Any]:
     }
 
 
-def render(
-    what: str, ticker: str, *, last: int = 20, interval: str | None = None, home: Path | None = None, utc: bool = False
-) -> "RenderableType":
-    """Return the last prices, bars or anomalies of a ticker as a table, or a sentence where there are none."""
-    query = Query(what, ticker, last, interval=interval)
+def render(query: Query, home: Path | None = None, utc: bool = False) -> "RenderableType":
+    """Return the prices, bars or anomalies of a ticker as a table, or a sentence where there are none."""
     answer = ask(query, home)
     return layout(query, answer.rows, utc) if answer.rows else answer.why
 

@@ -27,7 +27,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Query:
-    """What the user asked for; ``start`` and ``end`` as they were typed."""
+    """What the user asked for; ``start`` and ``end`` as they were typed; ``keyspace`` by default the setting's."""
 
     what: str
     ticker: str
@@ -36,6 +36,7 @@ class Query:
     end: str | None = None
     interval: str | None = None
     final: bool = False
+    keyspace: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,16 @@ def ask(query: Query, home: Path | None) -> Answer:
     start, end = moment("--from", query.start), moment("--to", query.end)
     if query.interval is not None:
         parse_interval(query.interval)
-    with _session(home) as session:
-        if query.what == "bars":
-            return _bars(session, query, start, end)
-        return _ticks(session, query, start, end)
+    look = _bars if query.what == "bars" else _ticks
+    with _session(home, query.keyspace) as session:
+        answer = look(session, query, start, end)
+        capitals = query.ticker.upper()
+        if answer.known or capitals == query.ticker:
+            return answer
+        if look(session, Query(query.what, capitals, last=1), None, None).known:
+            why = f"there is nothing of {query.ticker}, but of {capitals}: tickloom show {query.what} {capitals}"
+            return Answer([], why, known=False)
+        return answer
 
 
 def moment(option: str, text: str | None) -> date | datetime | None:
@@ -88,12 +95,12 @@ def moment(option: str, text: str | None) -> date | datetime | None:
 
 
 @contextmanager
-def _session(home: Path | None) -> Iterator["Session"]:
+def _session(home: Path | None, keyspace: str | None) -> Iterator["Session"]:
     from tickloom.cli.addresses import cassandra_address
     from tickloom.settings import settings
     from tickloom.store.connect import connect
 
-    session = connect(cassandra_address(home), settings().keyspace)
+    session = connect(cassandra_address(home), keyspace or settings().keyspace)
     try:
         yield session
     finally:

@@ -18,12 +18,14 @@ from tickloom.market.records import TICKER
 from tickloom.market.sessions import session_table
 from tickloom.sources.csvspans import (
     Label,
+    doubt_zone,
     find_label,
     is_daily,
     modal_interval,
     place_intraday,
     place_sessions,
     refuse_weekly,
+    to_utc,
 )
 from tickloom.sources.csvtext import Table, numbers, read_table
 from tickloom.sources.csvtimes import DateOrder, Times, is_dates_only, parse_times
@@ -110,7 +112,7 @@ def read_bars(
     rows, values = _drop_empty(table, rows, values, column is not None, notes)
     times = Times(times.us[rows], times.absolute, times.dates_only)
     if times.dates_only and interval not in (None, "1d"):
-        raise table.fail(0, f"time {cells[0]!r} has no time of day, so interval cannot be {interval!r}; use '1d'")
+        raise table.fail(0, f"time {cells[0]!r} has no time of day, so interval cannot be {interval!r}; say 1d")
     sessions = session_table(mic)
     daily = interval == "1d" or (interval is None and is_daily(times, sessions))
     if daily:
@@ -119,11 +121,12 @@ def read_bars(
         if interval is None:
             refuse_weekly(path, day)
     else:
-        stamp = times.us if times.absolute else sessions.to_utc(times.us)
+        stamp = to_utc(table, cells, rows, times, sessions)
         length = parse_interval(interval) if interval is not None else modal_interval(path, stamp)
         label = find_label(stamp, sessions) if label == "auto" else label
         start, end = place_intraday(stamp, interval_us(length), label == "end", sessions)
         day = sessions.local_day(start)
+        notes += doubt_zone(table, cells, rows, start, sessions)
     keep = _order(table, rows, start, values, notes)
     frame = pd.DataFrame({"time_us": start[keep], "end_us": end[keep], "day": day[keep]})
     for name in (*PRICES, "volume"):
@@ -145,25 +148,29 @@ def read_ticks(
         ``sequence`` (int64) when the file has them. Ticks of the same time keep their order in the file.
     """
     path = Path(path)
-    _, mic = _identity(path, ticker, market, None)
-    table = read_table(path)
+    code, mic = _identity(path, ticker, market, None)
+    table, sessions = read_table(path), session_table(mic)
     found = _find_columns(table, ("time", "close"))
-    times = parse_times(table, _time_cells(table, found), dates)
+    cells = _time_cells(table, found)
+    times = parse_times(table, cells, dates)
     if times.dates_only:
-        raise table.fail(0, f"time {table.columns[found['time']][0]!r} has no time of day; bars need read_bars")
-    us = times.us if times.absolute else session_table(mic).to_utc(times.us)
+        raise table.fail(0, f"time {cells[0]!r} has no time of day; bars need read_bars")
+    rows = np.arange(len(table))
+    us = to_utc(table, cells, rows, times, sessions)
+    for note in doubt_zone(table, cells, rows, us, sessions):
+        _log.warning(note, file=str(path), ticker=code)
     price = numbers(table, found["close"])
-    _refuse(table, np.arange(len(price)), ~(price > 0), found["close"], "must be above 0")
+    _refuse(table, rows, ~(price > 0), found["close"], "must be above 0")
     frame = pd.DataFrame({"time_us": us, "price": price})
     frame["volume"] = numbers(table, found["volume"], scaled=True) if "volume" in found else np.nan
     if "volume" in found:
-        _refuse(table, np.arange(len(price)), frame["volume"].to_numpy() < 0, found["volume"], "must not be negative")
+        _refuse(table, rows, frame["volume"].to_numpy() < 0, found["volume"], "must not be negative")
     if "source" in found:
         frame["source"] = table.columns[found["source"]]
     if "sequence" in found:
         sequence = numbers(table, found["sequence"])
         wrong = ~((sequence >= 0) & (sequence == np.floor(sequence)))
-        _refuse(table, np.arange(len(price)), wrong, found["sequence"], "must be a whole number, 0 or more")
+        _refuse(table, rows, wrong, found["sequence"], "must be a whole number, 0 or more")
         frame["sequence"] = sequence.astype(np.int64)
     return frame.sort_values("time_us", kind="stable", ignore_index=True)
 
@@ -185,7 +192,9 @@ def _identity(path: Path, ticker: str | None, market: str | None, column: str | 
         raise TickloomError(f"{path}: column {column!r} needs ticker=, for the file holds many listings")
     code = ticker if ticker is not None else ticker_of(path)
     if not TICKER.fullmatch(code):
-        raise TickloomError(f"{path}: ticker {code!r} must match {TICKER.pattern}; say ticker=")
+        raise TickloomError(
+            f"{path}: ticker {code!r} is none: 1 to 16 capital letters, digits, '.' and '-'; say --ticker"
+        )
     if market is None:
         known = instruments().get(code)
         market = known.exchange if known is not None else "XNYS"

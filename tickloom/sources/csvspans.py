@@ -9,6 +9,7 @@ import numpy.typing as npt
 from tickloom.errors import TickloomError
 from tickloom.market.intervals import INTERVALS, SECONDS, Interval
 from tickloom.market.sessions import DAY_US, SessionTable, day_of
+from tickloom.sources.csvtext import Table
 from tickloom.sources.csvtimes import Times
 
 Label = Literal["start", "end"]
@@ -46,22 +47,55 @@ def refuse_weekly(path: Path, day: npt.NDArray[np.int32]) -> None:
     if len(spacing) >= 3 and np.median(spacing) > 4:
         days = int(np.median(spacing))
         raise TickloomError(
-            f"{path}: rows are {days} days apart, longer than a session; say interval='1d' to keep them"
+            f"{path}: rows are {days} days apart, longer than a session; say --interval 1d to keep them"
         )
+
+
+def to_utc(
+    table: Table, cells: list[str], rows: npt.NDArray[np.int64], times: Times, sessions: SessionTable
+) -> npt.NDArray[np.int64]:
+    """Return times in UTC; a local time that the exchange's clocks skip is refused with its line."""
+    if times.absolute:
+        return times.us
+    stamp = sessions.to_utc(times.us)
+    skipped = stamp + sessions.offset_us(stamp) != times.us
+    if skipped.any():
+        row = int(rows[np.argmax(skipped)])
+        raise table.fail(
+            row,
+            f"time {cells[row]!r} does not exist on the clocks of {sessions.mic}, which skip it; "
+            "if it is UTC, write 2024-03-10T02:30:00Z",
+        )
+    return stamp
+
+
+def doubt_zone(
+    table: Table, cells: list[str], rows: npt.NDArray[np.int64], start: npt.NDArray[np.int64], sessions: SessionTable
+) -> list[str]:
+    """Return a sentence when more than half of the rows begin outside of the sessions, else nothing."""
+    outside = sessions.locate(start) < 0
+    count = int(outside.sum())
+    if 2 * count <= len(start):
+        return []
+    row = int(rows[np.argmax(outside)])
+    return [
+        f"{count:,} of {len(start):,} rows lie outside the sessions of {sessions.mic}, the first in line "
+        f"{table.lines[row]} at {cells[row]}: are the time zone and the market right?"
+    ]
 
 
 def modal_interval(path: Path, stamp: npt.NDArray[np.int64]) -> Interval:
     """Return the interval that is the most frequent spacing."""
     spacing, counts = np.unique(np.diff(np.unique(stamp)), return_counts=True)
     if not len(spacing):
-        raise TickloomError(f"{path}: one row does not tell its interval; say interval= ({', '.join(INTERVALS)})")
+        raise TickloomError(f"{path}: one row does not tell its interval; say --interval ({', '.join(INTERVALS)})")
     seconds = int(spacing[np.argmax(counts)]) / 1e6
     for name in INTERVALS[:-1]:
         if SECONDS[name] == seconds:
             return name
     raise TickloomError(
         f"{path}: rows are mostly {seconds:g} s apart, which is no known interval ({', '.join(INTERVALS)}); "
-        "say interval=, or read single trades with read_ticks"
+        "say --interval; single trades are no bars"
     )
 
 

@@ -56,7 +56,7 @@ def parse_times(table: Table, cells: list[str], order: DateOrder = "auto") -> Ti
         without ``order``.
     """
     if order not in get_args(DateOrder):
-        raise TickloomError(f"dates {order!r} is unknown; known: {', '.join(get_args(DateOrder))}")
+        raise TickloomError(f"--dates {order!r} is unknown; known: {', '.join(get_args(DateOrder))}")
     if _EPOCH.fullmatch(cells[0]) and not _COMPACT.fullmatch(cells[0]):
         return _epoch(table, cells)
     form, matches = _match_all(table, cells)
@@ -110,13 +110,13 @@ def _month_first(table: Table, cells: list[str], matches: list[re.Match[str]], o
     if order != "auto":
         wrong = day_first if order == "month-first" else month_first
         if wrong is not None:
-            raise table.fail(wrong, f"date {cells[wrong]!r} is not {order}, as dates={order!r} says")
+            raise table.fail(wrong, f"date {cells[wrong]!r} is not {order}, as --dates says")
         return order == "month-first"
     if day_first is None and month_first is None:
         raise table.fail(
             0,
-            f"date {cells[0]!r} may be day-first or month-first, and no line decides; say dates='day-first' or "
-            "dates='month-first'",
+            f"date {cells[0]!r} may be day-first or month-first, and no line decides; say --dates day-first or "
+            "--dates month-first",
         )
     return month_first is not None
 

@@ -1,5 +1,6 @@
 """Synthetic prices: seeded geometric Brownian motion that starts from a real price and trades in sessions only."""
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from tickloom.market.records import TICKER
 from tickloom.market.sessions import Times, day_of, days_of, session_table
 from tickloom.sources.blocks import Floats, Ints, PriceBlock
 
-SOURCE: Final = "gbm"
+_LARGEST_SEED: Final = 2**63 - 1
 DRIFT, VOLATILITY = 0.05, 0.25  # per year of trading
 _VOLUME_MEDIAN, _VOLUME_SIGMA = 100.0, 1.0
 
@@ -28,6 +29,7 @@ class Gbm:
     The rounded price is what is sent; the motion goes on unrounded. Volumes are log-normal whole numbers.
 
     A ticker's prices depend on ``seed``, its name, and its own parameters, not on the other tickers or the block size.
+    Other seeds or parameters are another series, which its records' source says.
 
     Attributes
     ----------
@@ -81,15 +83,27 @@ class Gbm:
         for name, low in (("step_s", 1e-6), ("tick_size", 1e-6), ("block_rows", 1), ("seed", 0)):
             if not getattr(self, name) >= low:
                 raise TickloomError(f"gbm: {name} {getattr(self, name)!r} must be at least {low:g}")
+        if self.seed > _LARGEST_SEED:
+            raise TickloomError(f"gbm: seed {self.seed} must be at most {_LARGEST_SEED}")
         for name in ("count", "duration_s"):
             if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise TickloomError(f"gbm: {name} {getattr(self, name)!r} must not be negative")
+
+    @property
+    def source(self) -> str:
+        """Name of the series: ``gbm``, the seed, and six digits that stand for all else that shapes its prices."""
+        own = [
+            (ticker, float(self.start[ticker]), self._drift(ticker), self._volatility(ticker))
+            for ticker in sorted(self.tickers)
+        ]
+        shape = repr((self.market, float(self.step_s), float(self.tick_size), own))
+        return f"gbm-{self.seed}-{hashlib.sha256(shape.encode()).hexdigest()[:6]}"
 
     def blocks(self) -> Iterator[PriceBlock]:
         """Yield the records in time order, tickers in the given order within a step."""
         width = len(self.tickers)
         paths = [self._path(ticker) for ticker in self.tickers]
-        codes = np.arange(width, dtype=np.int32)
+        codes, source = np.arange(width, dtype=np.int32), self.source
         left = self.count if self.count is not None else 2**62
         first = 0
         for times in self._times(max(1, self.block_rows // width)):
@@ -104,7 +118,7 @@ class Gbm:
                 time_us=np.repeat(times[:steps], width),
                 price=np.column_stack([price for price, _ in drawn]).ravel(),
                 volume=np.column_stack([volume for _, volume in drawn]).ravel(),
-                source=SOURCE,
+                source=source,
                 sequence=np.repeat(sequence, width),
             )
             yield block.take(slice(0, left))

@@ -259,24 +259,23 @@ def start(
     job: StreamJob,
     wiring: Wiring,
     chosen: dict[str, str],
-    fence: checkpoint.Fence,
+    begun: Callable[[int], None],
     done: Callable[[int, TaskStats], None],
 ) -> StreamingQuery:
     """Start the query on the partitions that ``choice`` has chosen.
 
-    The fence is asked before a micro-batch is written and again before it is committed; ``done(batch, counts)`` is
-    called in between, when every sink holds it.
+    ``begun(batch)`` is called before a micro-batch is processed, ``done(batch, counts)`` when every sink holds it and
+    before it is committed; either may raise, and the query fails.
     """
     settings = sink_settings(job, wiring)
     text = settings.to_json()
 
     def write(frame: DataFrame, batch_id: int) -> None:
-        fence.check()
+        begun(batch_id)
         rows = frame.mapInArrow(task(text, batch_id), STATS_SCHEMA).collect()
         counts = TaskStats()
         for row in rows:
             counts.add(TaskStats.from_json(row["stats"]))
-        fence.check()
         done(batch_id, counts)
         faults.reach("commit.before", batch_id, settings.fault, settings.driver)
 

@@ -15,7 +15,7 @@ class Resources(Model):
     cores: int = Field(2, ge=1, le=64, description="Tasks that run at once; the processors of the pod.")
     memory: str = Field("1g", pattern=Memory, description="Heap of its Java process.")
     memory_overhead: str = Field(
-        "1g", pattern=Memory, description="Memory of the pod beyond the heap: Python workers, RocksDB, buffers."
+        "1536m", pattern=Memory, description="Memory of the pod beyond the heap: Python workers, RocksDB, buffers."
     )
 
 

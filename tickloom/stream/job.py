@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tickloom.errors import ConfigurationError
 from tickloom.market.instruments import instruments
 from tickloom.stream.deployment import Autoscaling, Checkpoint, Restart, Retention, Runtime, Upgrade
+from tickloom.stream.document import read_document
+from tickloom.stream.mistakes import sentences
 from tickloom.stream.model import Model
 from tickloom.stream.processing import Processors, Sinks, Source, Trigger
 
@@ -110,11 +111,12 @@ def parse(document: Mapping[str, Any], origin: str = "manifest") -> StreamJob:
         One line per mistake, with the field's path, the value and the known values.
     """
     name = document.get("metadata", {}).get("name") if isinstance(document.get("metadata"), Mapping) else None
-    title = f"StreamJob {name}" if name else origin
+    title = f"StreamJob {name}" if name and isinstance(name, str) else origin
     try:
         return StreamJob.model_validate(document)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(f"{title}: {_sentence(item)}" for item in error.errors())) from None
+        found = sentences(error.errors(), StreamJob)
+        raise ConfigurationError("\n".join(f"{title}: {text}" for text in found)) from None
 
 
 def load(path: Path) -> StreamJob:
@@ -123,43 +125,7 @@ def load(path: Path) -> StreamJob:
     Raises
     ------
     ConfigurationError
-        The file is missing, is no YAML, holds no or several documents, or the manifest is refused.
+        The file is missing or a folder, is no YAML, has a key twice, holds no or several documents, or the manifest
+        is refused.
     """
-    try:
-        documents = [item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item is not None]
-    except FileNotFoundError:
-        raise ConfigurationError(f"{path}: there is no such file; the samples are in manifests/samples/") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path}: not readable as YAML: {error}") from None
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise ConfigurationError(
-            f"{path}: holds {len(documents)} documents; `tickloom run` takes a file with one StreamJob"
-        )
-    return parse(documents[0], origin=str(path))
-
-
-def _sentence(item: Any) -> str:
-    path = _path(item["loc"])
-    if item["type"] == "extra_forbidden":
-        return f"{path} is unknown; known here: {', '.join(_known_fields(item['loc'][:-1]))}"
-    if item["type"] == "missing":
-        return f"{path} is missing"
-    text = item["msg"].removeprefix("Value error, ")
-    value = item.get("input")
-    shown = f" (given: {value!r})" if isinstance(value, str | int | float | bool) and repr(value) not in text else ""
-    return f"{path}: {text}{shown}"
-
-
-def _path(location: tuple[str | int, ...]) -> str:
-    out = ""
-    for part in location:
-        out += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return out.lstrip(".") or "the manifest"
-
-
-def _known_fields(location: tuple[str | int, ...]) -> list[str]:
-    model: Any = StreamJob
-    for part in location:
-        match = [info for key, info in model.model_fields.items() if part in (key, info.alias)]
-        model = match[0].annotation if match else model
-    return [info.alias or key for key, info in model.model_fields.items()]
+    return parse(read_document(path), origin=str(path))

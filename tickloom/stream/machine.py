@@ -57,7 +57,8 @@ class Clock:
     Parameters
     ----------
     closed
-        Closes of sessions (UTC microseconds) whose bars are to be made final.
+        Closes of sessions (UTC microseconds) whose bars are to be made final, where the ticker's records came live: one
+        that arrived after the close and the allowed delay shows that the session is being replayed, and more may come.
     flush
         Whether every bar is to be made final: the replay has ended.
     """
@@ -146,6 +147,7 @@ class Machine:
             state.prices = kernels.score(ticks, state.prices[-self.window :], self.window, self.threshold)
             newest = ticks[-1]
             state.newest_us = max(state.newest_us, int(newest["time_us"]))
+            state.arrived_us = max(state.arrived_us, int(ticks["arrived_us"].max()))
             if not newest["late"]:
                 state.last_us, state.last_source = int(newest["time_us"]), int(newest["source"])
                 state.last_sequence = int(newest["sequence"])
@@ -216,7 +218,7 @@ class Machine:
         for seconds in self.intervals:
             mine = state.intervals.setdefault(seconds, IntervalState())
             bars, count = self._merge(mine, ticks, session, rank, seconds)
-            final = self._is_final(bars[:count], state.newest_us - self.delay_us, clock)
+            final = self._is_final(bars[:count], state, clock)
             done = bars[:count][final]
             done["final"] = 1
             still = bars[:count][~final]
@@ -270,11 +272,13 @@ class Machine:
         day = np.where(session >= 0, self.table.day[session], ticks["day"]).astype(np.int32)
         return np.where(inside & fits, start, -1), end, day
 
-    def _is_final(self, bars: Array, watermark_us: int, clock: Clock) -> Array:
+    def _is_final(self, bars: Array, state: TickerState, clock: Clock) -> Array:
         if clock.flush:
             return np.ones(len(bars), bool)
-        final = bars["end_us"] <= watermark_us
+        final = bars["end_us"] <= state.newest_us - self.delay_us
         for close in clock.closed:
+            if state.arrived_us > close + self.delay_us:
+                continue
             day = self.table.local_day(np.array([close]))[0]
             final |= (bars["day"] == day) & (bars["end_us"] <= close)
         # bars become final in their order, so that indicators see them in it

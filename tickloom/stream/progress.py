@@ -104,6 +104,7 @@ class Progress:
         }
         self._arrivals = Arrivals()
         self._waiting: dict[int, TaskStats] = {}
+        self._underway: int | None = None
         self._lock = threading.Lock()
         self.registry = CollectorRegistry()
         labels = ["job"]
@@ -144,6 +145,16 @@ class Progress:
         self._restarts = counter("restarts", "Times that the query was started again after a failure.")
         self._show()
 
+    def begun(self, batch: int) -> None:
+        """Note that a micro-batch is being processed."""
+        with self._lock:
+            self._underway = batch
+
+    def underway(self) -> int | None:
+        """Return the micro-batch that is being processed, or None."""
+        with self._lock:
+            return self._underway
+
     def written(self, batch: int, stats: TaskStats) -> None:
         """Keep a micro-batch's counts until it is committed."""
         with self._lock:
@@ -159,6 +170,8 @@ class Progress:
         batch = int(report["batchId"])
         observed = (report.get("observedMetrics") or {}).get("records") or {}
         with self._lock:
+            if self._underway == batch:
+                self._underway = None
             stats = self._waiting.pop(batch, None)
             if stats is None:
                 return

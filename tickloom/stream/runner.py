@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -28,10 +30,12 @@ from tickloom.stream.checkpoint import Fence
 from tickloom.stream.job import StreamJob
 from tickloom.stream.machine import Machine
 from tickloom.stream.model import milliseconds
+from tickloom.stream.outage import Outage
 from tickloom.stream.progress import Progress
 from tickloom.stream.sink import TaskStats
 
-STOP_WITHIN_S = 25.0
+STOP_WITHIN_S = 22.0
+SETTLE_S = 3.0
 LONGEST_PAUSE_S = 30.0
 MOST_FAILURES = 12
 _POLL_S = 0.1
@@ -74,6 +78,8 @@ class Runner:
         Keeps older epochs of the job from writing.
     on_batch
         Called with the snapshot after every committed micro-batch.
+    signals
+        Whether SIGTERM and SIGINT are the job's: set by ``handle_signals``.
     """
 
     job: StreamJob
@@ -82,10 +88,17 @@ class Runner:
     progress: Progress
     fence: Fence
     on_batch: Callable[[dict[str, Any]], None] = lambda _: None
+    signals: bool = False
     _stop: threading.Event = field(default_factory=threading.Event)
     _failures: int = 0
     _closes: set[int] = field(default_factory=set)
     _next_clock: float = 0.0
+    _caught_up_us: int = 0
+    _outage: Outage = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts = {"Kafka": self.wiring.kafka, "Cassandra": self.wiring.cassandra}
+        self._outage = Outage(self.job.metadata.name, parts, self.progress)
 
     def stop(self) -> None:
         """Ask the job to finish its micro-batch and stop; safe from signal handlers."""
@@ -112,14 +125,17 @@ class Runner:
             raise
 
     def _run(self, spark: SparkSession) -> None:
-        spark.streams.addListener(_Listener(self._committed, self.progress.idle))
+        if self.signals:
+            handle_signals(self)  # Spark has put a handler of its own in place
+        java = getattr(spark.sparkContext._gateway, "proc", None)  # None where Java started this process
+        spark.streams.addListener(_Listener(self._committed, self._rested))
         try:
             while not self._stop.is_set():
                 self.fence.check()
                 try:
                     chosen, partitions = app.choice(spark, self.job, self.wiring)
                     self.progress.reads(partitions)
-                    query = app.start(spark, self.job, self.wiring, chosen, self.fence, self._written)
+                    query = app.start(spark, self.job, self.wiring, chosen, self._begun, self._written)
                     self.progress.state("running")
                     if self._watch(query):
                         break
@@ -133,8 +149,18 @@ class Runner:
                 if not self._stop.is_set():
                     self._pause(message)
             self._settle()
+        except Exception as error:
+            if not self._stop.is_set():
+                if (how := _end_of(java)) is not None:
+                    raise TickloomError(
+                        f"StreamJob {self.job.metadata.name}: Spark's Java process ended ({how}); where memory ran "
+                        "out, raise spec.runtime.driver.memoryOverhead or lower spec.source.maxOffsetsPerTrigger"
+                    ) from None
+                raise
+            # a signal to the whole process group also ended Java: the micro-batch is done again at the next start
+            log.warning("Spark ended before the micro-batch did", job=self.job.metadata.name, failure=str(error)[:200])
         finally:
-            with _patience():
+            with _patience(), suppress(Exception):
                 spark.stop()
 
     def _watch(self, query: StreamingQuery) -> bool:
@@ -149,6 +175,7 @@ class Runner:
                 return True
             if drained is None:
                 self._tell_closes()
+            self._outage.look()
         if self._stop.is_set():
             return True
         return drained is not None and drained.is_set()
@@ -176,20 +203,39 @@ class Runner:
         self.progress.state("stopping")
         log.info("stopping after this micro-batch", job=self.job.metadata.name)
         until = time.monotonic() + STOP_WITHIN_S
-        while query.isActive and time.monotonic() < until:
-            if not query.status["isTriggerActive"] or not self.progress.in_flight():
-                break
+        batch = self.progress.underway()
+        while batch is not None and self.progress.underway() == batch and query.isActive and time.monotonic() < until:
             time.sleep(_POLL_S)
         query.stop()
 
+    def _begun(self, batch: int) -> None:
+        if self._stop.is_set():
+            raise TickloomError("the job was told to stop")  # gentler than to interrupt a micro-batch
+        self.fence.check()
+        self.progress.begun(batch)
+
     def _written(self, batch: int, stats: TaskStats) -> None:
+        self.fence.check()
         self.progress.written(batch, stats)
 
     def _committed(self, report: dict[str, Any]) -> None:
+        self._outage.heard()
         self.progress.committed(report)
         self._failures = 0
         faults.reach("commit.after", int(report["batchId"]), faults.armed(), os.getpid())
         self.on_batch(self.progress.snapshot())
+
+        if self.progress.snapshot()["lag"] == 0:
+            self._caught_up(str(report["timestamp"]))
+
+    def _rested(self, timestamp: str) -> None:
+        self._outage.heard()
+        self.progress.idle(timestamp)
+        self._caught_up(timestamp)
+
+    def _caught_up(self, timestamp: str) -> None:
+        """Note that everything was read that had arrived at ``timestamp`` (ISO 8601)."""
+        self._caught_up_us = int(datetime.fromisoformat(timestamp).timestamp() * 1e6)
 
     def _pause(self, message: str) -> None:
         if "failOnDataLoss" in message:
@@ -216,18 +262,18 @@ class Runner:
 
     def _settle(self) -> None:
         """Give Spark's listener a moment to report the last micro-batch."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + SETTLE_S
         while self.progress.in_flight() and time.monotonic() < until:
             time.sleep(0.05)
 
     def _tell_closes(self) -> None:
-        """Write an event for each session that has closed, one watermark ago, in the last five days."""
+        """Write an event for each session of the last five days that closed one watermark before all was read."""
         if time.monotonic() < self._next_clock:
             return
         self._next_clock = time.monotonic() + _CLOCK_S
         delay_us = milliseconds(self.job.spec.processors.prices.watermark) * 1000
         table = session_table(self.job.spec.market)
-        now_us = time.time_ns() // 1000
+        now_us = self._caught_up_us
         first_us = now_us - 5 * 86_400_000_000
         for close in table.close_us[(table.close_us > first_us) & (table.close_us + delay_us <= now_us)]:
             if int(close) not in self._closes:
@@ -240,6 +286,15 @@ def _cause(failure: Any) -> str:
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
     telling = [line for line in lines if "Error" in line or "Exception" in line]
     return (telling or lines or ["unknown"])[-1][:500]
+
+
+def _end_of(java: "subprocess.Popen[bytes] | None") -> str | None:
+    """Return how the Java process ended, None where it runs."""
+    try:
+        code = java.wait(1.0) if java is not None else None
+    except subprocess.TimeoutExpired:
+        return None
+    return None if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 @contextmanager
@@ -257,5 +312,6 @@ def _patience() -> Iterator[None]:
 
 def handle_signals(runner: Runner) -> None:
     """Make SIGTERM and SIGINT stop the job gently."""
+    runner.signals = True
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())

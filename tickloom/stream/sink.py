@@ -113,7 +113,7 @@ class TaskStats:
 
 @lru_cache(maxsize=2)
 def _writer(contact_points: str, keyspace: str, patience_s: float, process: int) -> Writer:
-    return Writer(connect(contact_points, keyspace), patience_s=patience_s)
+    return Writer(connect(contact_points, keyspace, patience_s=patience_s), patience_s=patience_s)
 
 
 @lru_cache(maxsize=2)

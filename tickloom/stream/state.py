@@ -11,10 +11,17 @@ from tickloom.errors import TickloomError
 from tickloom.stream.fields import Fields, pack, unpack, version_of
 from tickloom.stream.rows import BAR, Array, empty
 
-VERSION = 1
+VERSION = 2
 NEVER = -(2**63)
 
-MIGRATIONS: dict[int, Callable[[Fields], Fields]] = {}
+
+def _without_arrival(fields: Fields) -> Fields:
+    """Version 1 did not know when the newest record had arrived: sessions close for it as they did."""
+    about = {**json.loads(fields["about"]), "arrived": NEVER}
+    return {**fields, "about": json.dumps(about, separators=(",", ":")).encode()}
+
+
+MIGRATIONS: dict[int, Callable[[Fields], Fields]] = {1: _without_arrival}
 """From a version to the step that makes the next version's fields of its fields."""
 
 
@@ -47,6 +54,9 @@ class TickerState:
         Names of the sources seen, in order of appearance; codes elsewhere are positions in it.
     newest_us
         Newest event time seen: the ticker's watermark is this less the allowed delay.
+    arrived_us
+        When the last of the accepted records arrived in Kafka: a session's close is an event for those alone that
+        came while it lasted.
     last_us, last_source, last_sequence
         Key of the last record that was applied.
     prices
@@ -61,6 +71,7 @@ class TickerState:
 
     sources: list[str] = field(default_factory=list)
     newest_us: int = NEVER
+    arrived_us: int = NEVER
     last_us: int = NEVER
     last_source: int = -1
     last_sequence: int = -1
@@ -76,6 +87,7 @@ class TickerState:
         about = {
             "sources": self.sources,
             "newest": self.newest_us,
+            "arrived": self.arrived_us,
             "last": [self.last_us, self.last_source, self.last_sequence],
             "days": list(self.day_rows.items()),
             "intervals": [[seconds, item.frontier_us] for seconds, item in self.intervals.items()],
@@ -107,6 +119,7 @@ class TickerState:
         return cls(
             sources=about["sources"],
             newest_us=about["newest"],
+            arrived_us=about["arrived"],
             last_us=last[0],
             last_source=last[1],
             last_sequence=last[2],

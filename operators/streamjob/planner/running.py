@@ -125,6 +125,13 @@ def _unhealthy(draft: Draft, current: Driver, report: Report | None) -> None:
         draft.condition("Degraded", True, current.failure, text)
         tell_once(draft, current.failure, text)
     was_healthy = status.healthy_since is not None
+    if report is not None and report.state == "waiting":
+        text = f"{current.name}: {report.why or 'the next try comes by itself'}"
+        draft.condition("Degraded", True, "Waiting", text)
+        draft.condition("Ready", False, "Waiting", text)
+        draft.condition("Progressing", not was_healthy, "Waiting", text)
+        tell_once(draft, "Waiting", text)
+        return
     if was_healthy and report is None and current.ready:
         # an answer may be lost now and then; a driver that Kubernetes calls ready is not given up for that
         draft.condition("Ready", None, "ProgressUnknown", f"{current.name} does not answer at its progress address")

@@ -13,6 +13,7 @@ from tickloom.bus.producer import Producer
 from tickloom.bus.topics import ensure, topic_name
 from tickloom.cli import bench, load, show
 from tickloom.cli.addresses import cassandra_address, kafka_address
+from tickloom.cli.showing import Query
 from tickloom.errors import TickloomError
 from tickloom.settings import settings
 from tickloom.store.writer import Writer
@@ -106,7 +107,7 @@ def test_prices_are_shown_in_the_terminal_and_limited(session, ticker):
     assert nothing.stdout == ""
     assert f"{ticker} has prices on 2019-02-15, but no prices within these limits" in nothing.stderr
     assert "but no anomalies" in run(show.app, "anomalies", ticker).stderr
-    assert show.render("anomalies", ticker) == f"{ticker} has prices on 2019-02-15, but no anomalies"
+    assert show.render(Query("anomalies", ticker)) == f"{ticker} has prices on 2019-02-15, but no anomalies"
 
 
 def test_the_times_of_a_known_ticker_are_its_exchanges(session):

@@ -1,6 +1,7 @@
 """The whole way: Kafka to tables, as a user runs it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.integration.stream.conftest import price
+from tests.integration.stream.conftest import OPEN, price
 from tests.integration.stream.jobs import TICKERS, Job, send, topic, topic_name
 from tickloom.bus.producer import PriceProducer
 from tickloom.indicators.engine import Block, Engine
@@ -149,13 +150,19 @@ def test_two_jobs_share_a_topic_and_each_bad_record_is_one_dead_letter(mixed, st
         assert totals["rows_in"] == sum(totals[part] for part in parts)
 
 
-def test_sigterm_finishes_the_batch_and_ends_with_the_object(stack, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_finishes_the_batch_and_meanwhile_nobody_else_runs_the_job(stack, tmp_path, number):
     name = topic(stack.kafka, "term")
     send(stack.kafka, name, [price("AAPL", second, 100.0, second) for second in range(2000)])
     job = Job(tmp_path, stack, name, {"source": {"maxOffsetsPerTrigger": 100}})
     process = job.start(bounded=False)
     job.wait_for(lambda found: (found["batch"] or 0) >= 2, process)
-    process.send_signal(signal.SIGTERM)
+    command = [sys.executable, "-m", "tickloom.cli.main", "run", "-f", str(job.manifest()), "--home", str(job.folder)]
+    environment = {**os.environ, "TICKLOOM_KAFKA": stack.kafka, "TICKLOOM_CASSANDRA": stack.cassandra}
+    second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    assert f"already runs here, as process {process.pid}" in second.stderr
+    process.send_signal(number)
     began = time.monotonic()
     out, _ = process.communicate(timeout=60)
     assert time.monotonic() - began < 30
@@ -165,6 +172,26 @@ def test_sigterm_finishes_the_batch_and_ends_with_the_object(stack, tmp_path):
     rest = job.run()
     assert totals["rows_in"] + rest["rows_in"] == 2000
     assert job.rows("SELECT count(*) FROM stock_prices") == [(2000,)]
+
+
+def test_a_past_session_stays_open_while_its_replay_goes_on(stack, tmp_path):
+    table = session_table("XNYS")
+    closed = table.close_us[table.close_us < (time.time() - 1200) * 1e6]
+    second = int(closed[-1]) / 1e6 - 3600 - OPEN  # an hour before the close of the newest session
+    records = [price("AAPL", second + number, 100.0 + number % 7, number) for number in range(1000)]
+    name = topic(stack.kafka, "past")
+    send(stack.kafka, name, records[:500])
+    job = Job(tmp_path, stack, name, {"source": {"maxOffsetsPerTrigger": 100}})
+    process = job.start(bounded=False)
+    told = job.home / "control" / f"close-{int(closed[-1])}.json"
+    job.wait_for(lambda found: told.exists() and found["lag"] == 0, process)
+    send(stack.kafka, name, records[500:])
+    job.wait_for(lambda found: found.get("totals", {}).get("rows_in") == 1000, process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    job.run()
+    bars = job.rows("SELECT ticks, final FROM bars WHERE ticker = 'AAPL' AND interval = '1d' ALLOW FILTERING")
+    assert bars == [(1000, True)]
 
 
 def test_empty_topic_then_a_ticker_in_the_middle_then_a_later_schema_version(stack, tmp_path):
@@ -188,11 +215,11 @@ def test_empty_topic_then_a_ticker_in_the_middle_then_a_later_schema_version(sta
     assert process.returncode == 0
 
 
-def test_a_refused_manifest_says_why_and_exits_with_1(tmp_path, stack):
+def test_a_refused_manifest_says_why_and_exits_with_78(tmp_path, stack):
     job = Job(tmp_path, stack, "prices", {"processors": {"bars": {"indicators": ["rsi_14", "rsi_fourteen"]}}})
     command = [sys.executable, "-m", "tickloom.cli.main", "run", "-f", str(job.manifest())]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert "spec.processors.bars.indicators" in done.stderr
-    assert "rsi_fourteen" in done.stderr
+    assert "rsi_fourteen" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

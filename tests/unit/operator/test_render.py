@@ -68,7 +68,7 @@ def test_a_driver_pod_is_confined_and_knows_its_epoch():
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     environment = {it["name"]: it["value"] for it in container["env"]}
     assert environment["TICKLOOM_EPOCH"] == "1"
-    assert container["resources"]["limits"]["memory"] == "2048Mi"
+    assert container["resources"]["limits"]["memory"] == "2560Mi"
     assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 

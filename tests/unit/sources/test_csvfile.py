@@ -1,7 +1,8 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -149,6 +150,31 @@ def test_text_that_is_no_number(file, text):
     refused(path, rf"line 3: Close '{text}' is not a number")
 
 
+@pytest.mark.parametrize(("zone", "count", "line"), [("", 300, 92), ("+09:00", 390, 2), ("Z", 0, 0)])
+def test_rows_that_lie_mostly_outside_of_the_sessions_are_doubted(file, zone, count, line):
+    begin = datetime(2024, 3, 8, 14, 30, 30)  # in UTC a minute of the session
+    stamps = [f"{(begin + timedelta(minutes=i)).isoformat()}{zone}" for i in range(390)]
+    path = file("time,close\n" + "".join(f"{stamp},{i}\n" for i, stamp in enumerate(stamps, 100)))
+    sentence = (
+        f"{count} of 390 rows lie outside the sessions of XNYS, the first in line {line} at {stamps[line - 2]}: "
+        "are the time zone and the market right?"
+    )
+    with structlog.testing.capture_logs() as logs:
+        notes = [note for note in read_bars(path).notes if "sessions" in note]
+        read_ticks(path)
+    assert notes == [sentence][: bool(count)]
+    assert [entry["event"] for entry in logs if "sessions" in entry["event"]] == 2 * notes
+
+
+@pytest.mark.parametrize("read", [read_bars, read_ticks])
+def test_a_local_time_that_the_clocks_skip_is_refused(file, read):
+    path = file("time,close\n2024-03-08 15:00:00,1\n2024-03-08 15:01:00,\n2024-03-10 02:30:00,2\n")
+    if read is read_ticks:
+        path = file("time,close\n2024-03-08 15:00:00,1\n2024-03-08 15:01:00,1\n2024-03-10 02:30:00,2\n")
+    with pytest.raises(TickloomError, match="line 4: time '2024-03-10 02:30:00' does not exist on the clocks of XNYS"):
+        read(path)
+
+
 def test_day_first_is_found_in_a_later_line(file):
     frame = read_bars(file("Date,Close\n03/04/2024,1\n05/04/2024,2\n15/04/2024,3\n")).frame
     assert [day_of(d) for d in frame["day"]] == [date(2024, 4, 3), date(2024, 4, 5), date(2024, 4, 15)]
@@ -161,10 +187,13 @@ def test_month_first_is_found_in_a_later_line(file):
 
 def test_ambiguous_dates_need_a_word(file):
     path = file("Date,Close\n03/04/2024,1\n05/04/2024,3\n")
-    refused(path, "line 2: date '03/04/2024' may be day-first or month-first")
+    refused(
+        path,
+        "line 2: date '03/04/2024' may be day-first or month-first, .*; say --dates day-first or --dates month-first",
+    )
     assert day_of(read_bars(path, dates="day-first").frame["day"].iloc[0]) == date(2024, 4, 3)
     assert day_of(read_bars(path, dates="month-first").frame["day"].iloc[0]) == date(2024, 3, 4)
-    refused(path, "dates 'eu' is unknown", dates="eu")
+    refused(path, "--dates 'eu' is unknown", dates="eu")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
+import re
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickloom.errors import TickloomError
@@ -22,6 +23,7 @@ def column(source, name, ticker=None):
     )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 50), st.integers(1, 300))
 def test_a_tickers_prices_depend_on_nothing_but_seed_and_ticker(seed, block_rows, count):
     alone = Gbm(("AAPL",), START, seed=seed, begin=BEGIN, count=count)
@@ -53,7 +55,18 @@ def test_over_the_weekend():
 
 def test_the_first_price_is_the_real_one():
     first = next(ticks(Gbm(("AAPL", "MSFT"), START, begin=BEGIN, count=2)))
-    assert (first.price, first.source, first.sequence, first.time) == (170.73, "gbm", 0, BEGIN)
+    assert (first.price, first.sequence, first.time) == (170.73, 0, BEGIN)
+
+
+def test_another_series_is_another_source():
+    def source(**change):
+        return Gbm(**({"tickers": ("AAPL",), "start": START, "begin": BEGIN, "seed": 7} | change)).source
+
+    assert re.fullmatch("gbm-7-[0-9a-f]{6}", source())
+    same = [source(), source(count=5, block_rows=2), source(start={"AAPL": 170.73, "IBM": 1}), source(begin=None)]
+    assert len(set(same)) == 1
+    others = [{"seed": 8}, {"start": {"AAPL": 171}}, {"drift": 0.1}, {"volatility": 0.1}, {"step_s": 60}]
+    assert len({source(), *(source(**other) for other in others)}) == 1 + len(others)
 
 
 def test_without_begin_it_starts_with_the_last_completed_session():
@@ -134,6 +147,7 @@ def test_it_is_fast_enough():
         ({"volatility": -0.1}, "volatility of AAPL -0.1"),
         ({"step_s": 0}, "step_s 0 must be at least"),
         ({"begin": datetime(2024, 3, 8)}, "has no time zone"),
+        ({"seed": 2**63}, "seed 9223372036854775808 must be at most"),
         ({"count": -1}, "count -1 must not be negative"),
     ],
 )

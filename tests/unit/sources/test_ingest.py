@@ -72,8 +72,9 @@ def test_a_dry_run_prints_messages_and_needs_no_kafka():
     messages = [json.loads(line) for line in result.stdout.splitlines()]
     assert messages[0] == {
         "v": 1, "ticker": "AAPL", "time": "2024-03-08T14:30:00.000000Z", "price": 10.0, "volume": messages[0]["volume"],
-        "source": "gbm", "sequence": 0,
+        "source": messages[0]["source"], "sequence": 0,
     }  # fmt: skip
+    assert {m["source"][:6] for m in messages} == {"gbm-0-"}
     assert [m["ticker"] for m in messages] == ["AAPL", "MSFT", "AAPL"]
     assert "3 records printed" in result.stderr
 

@@ -24,7 +24,17 @@ def spec(**processors):
 
 
 def records(
-    time_us, price, *, volume=None, sequence=None, source="test", interval_s=0, opened=None, high=None, low=None
+    time_us,
+    price,
+    *,
+    volume=None,
+    sequence=None,
+    source="test",
+    interval_s=0,
+    opened=None,
+    high=None,
+    low=None,
+    delay_us=0,
 ):
     """Make records; scalars are repeated."""
     time_us = np.asarray(time_us, np.int64)
@@ -44,7 +54,7 @@ def records(
         high=column(high, float, np.nan),
         low=column(low, float, np.nan),
         interval_s=column(interval_s, np.int32, 0),
-        arrived_us=time_us.copy(),
+        arrived_us=time_us + delay_us,
     )
 
 

@@ -189,6 +189,15 @@ def test_session_close_makes_only_its_own_session_final(machine):
     assert closed.bars["final"].tolist() == [1, 1]
 
 
+def test_session_close_is_no_event_for_a_session_that_is_replayed(machine):
+    state = TickerState()
+    machine.apply(state, records([CLOSE - 20 * MINUTE], 10.0, delay_us=24 * 60 * MINUTE), Clock())
+    assert not len(machine.apply(state, records([], []), Clock(closed=(CLOSE,))).bars)
+    more = machine.apply(state, records([CLOSE - MINUTE], 12.0, sequence=[7], delay_us=24 * 60 * MINUTE), Clock())
+    session = more.bars[more.bars["interval_s"] == 86_400][0]
+    assert (session["close"], session["ticks"], session["final"]) == (12.0, 2, 0)
+
+
 def test_trade_at_the_close_belongs_to_the_last_bar(machine):
     state = TickerState()
     effects = machine.apply(state, records([CLOSE], 10.0), Clock(flush=True))

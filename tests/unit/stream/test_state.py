@@ -1,5 +1,7 @@
 """The blob of a ticker's state: round trip, damage, versions."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,16 @@ def test_a_newer_version_is_refused_with_what_to_do():
     blob = pack({"about": b"{}"}, version=module.VERSION + 1)
     with pytest.raises(TickloomError, match="run the newer release"):
         migrated(blob)
+
+
+def test_a_blob_of_version_1_is_read_and_its_sessions_close():
+    about = {"sources": ["a"], "newest": 5, "last": [5, 0, 1], "days": [[0, 1]], "intervals": []}
+    names = ("prices", "seen_us", "seen_source", "seen_sequence")
+    blob = pack({"about": json.dumps(about).encode(), **dict.fromkeys(names, b"")}, version=1)
+    state = TickerState.from_bytes(blob)
+    assert (state.newest_us, state.last_sequence, state.day_rows) == (5, 1, {0: 1})
+    assert state.arrived_us == module.NEVER
+    assert TickerState.from_bytes(state.to_bytes()) is not None
 
 
 def test_an_older_version_is_migrated_step_by_step(monkeypatch):

@@ -1,0 +1,67 @@
+"""The YAML of a manifest's file, in which no key may stand twice."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tickloom.errors import ConfigurationError
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read the one mapping that a YAML file holds.
+
+    Raises
+    ------
+    ConfigurationError
+        As ``read_documents`` does, or the file holds no or several documents.
+    """
+    documents = read_documents(path)
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        raise ConfigurationError(
+            f"{path}: holds {len(documents)} documents; `tickloom run` takes a file with one StreamJob"
+        )
+    return documents[0]
+
+
+def read_documents(path: Path) -> list[Any]:
+    """Read the documents of a YAML file, without empty ones.
+
+    Raises
+    ------
+    ConfigurationError
+        The file is missing or a folder, is no YAML, or has a key twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return [item for item in yaml.load_all(text, _Loader) if item is not None]
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: there is no such file; the samples are in manifests/samples/") from None
+    except IsADirectoryError:
+        raise ConfigurationError(f"{path}: is a folder; name the file of a StreamJob") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: not readable: {error.strerror or error}") from None
+    except _RepeatedKeyError as error:
+        raise ConfigurationError(f"{path}, {error}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: not readable as YAML: {error}") from None
+
+
+class _RepeatedKeyError(Exception):
+    """A mapping has a key twice: the line, the key, and the line of the first one."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses repeated keys, of which PyYAML takes the last without a word."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise _RepeatedKeyError(
+                    f"line {line}: {key.value!r} stands in line {lines[key.value]} already; keep one"
+                )
+            lines[key.value] = line
+        return node
