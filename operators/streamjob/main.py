@@ -17,7 +17,7 @@ from operators.streamjob.apply import Hand, Pace
 from operators.streamjob.cluster import KINDS, Cluster
 from operators.streamjob.leader import Leader
 from operators.streamjob.metrics import Metrics
-from operators.streamjob.observe import CHILD_KINDS, Claimant, Key, Watched, outputs
+from operators.streamjob.observe import CHILD_KINDS, Claimant, Key, Watched, claims
 from operators.streamjob.poll import Poller
 from operators.streamjob.reconcile import Reconciler
 from operators.streamjob.settings import OperatorSettings
@@ -94,16 +94,17 @@ class Operator:
         meta = body["metadata"]
         if "deletionTimestamp" in meta:
             return {}
-        claimant = Claimant(meta["creationTimestamp"], meta["uid"], (meta["namespace"], meta["name"]))
-        return dict.fromkeys(outputs(body.get("spec") or {}, self.installation), claimant)
+        return claims(body, self.installation)
 
     async def _on_job(self, type: str | None, body: kopf.Body, **_: Any) -> None:
         assert self.reconciler is not None
         meta = body["metadata"]
         key = (meta["namespace"], meta["name"])
+        if self.reconciler.echoed(key, meta["resourceVersion"]):
+            return
         self.reconciler.changed(key)
         going = type == "DELETED" or "deletionTimestamp" in meta
-        owned = frozenset() if going else frozenset(outputs(body.get("spec") or {}, self.installation))
+        owned = frozenset() if going else frozenset(claims(body, self.installation))
         # a job that was refused for a ticker which this one gives up may have it now
         for output in self._owned.pop(key, frozenset()) - owned:
             for other in self.reconciler.watched.claimants(output):

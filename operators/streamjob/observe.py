@@ -1,5 +1,6 @@
 """Reads the cluster, and never acts: from watched or from listed objects to what the planner reads."""
 
+import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,11 +23,23 @@ CHILD_KINDS = (
 
 @dataclass(frozen=True)
 class Claimant:
-    """A StreamJob that owns a ticker's output."""
+    """A StreamJob that owns a ticker's output, or wants to.
+
+    Parameters
+    ----------
+    running
+        Whether the manifest that it runs has the ticker: that goes before one that only asks for it.
+    """
 
     created: str
     uid: str
     key: Key
+    running: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, str, str]:
+        """Who comes first owns it."""
+        return (not self.running, self.created, self.uid)
 
 
 class Sight(Protocol):
@@ -57,6 +70,19 @@ def outputs(spec: Mapping[str, Any], installation: Installation) -> list[str]:
     place = f"{sink.get('contactPoints') or installation.cassandra}/{sink.get('keyspace') or installation.keyspace}"
     tickers = spec.get("tickers") or []
     return [f"{place}/{ticker}" for ticker in tickers if isinstance(ticker, str)]
+
+
+def claims(body: Mapping[str, Any], installation: Installation) -> dict[str, Claimant]:
+    """Return what a StreamJob owns or asks for: the outputs of its manifest, and of the one that it runs."""
+    meta = body["metadata"]
+    asked = outputs(body.get("spec") or {}, installation)
+    try:
+        last = json.loads((body.get("status") or {}).get("lastReconciledSpec") or "{}")
+    except ValueError:
+        last = {}
+    run = set(outputs(last, installation)) if isinstance(last, dict) else set()
+    about = (meta["creationTimestamp"], meta["uid"], (meta["namespace"], meta["name"]))
+    return {output: Claimant(*about, running=output in run) for output in {*asked, *run}}
 
 
 def see(sight: Sight, key: Key, installation: Installation, report: Report | None, now: float) -> Seen | None:
@@ -103,13 +129,16 @@ def _status(body: Mapping[str, Any]) -> Status:
 
 
 def _owners(sight: Sight, body: Mapping[str, Any], installation: Installation) -> dict[str, str]:
-    """Return the job's tickers that an older StreamJob owns, each with that job's name."""
+    """Return the job's tickers that another StreamJob owns, each with that job's name.
+
+    The one that runs with a ticker owns it; of several that ask for it, the oldest.
+    """
     meta = body["metadata"]
-    mine = (meta["creationTimestamp"], meta["uid"])
     taken = {}
+    own = claims(body, installation)
     for output in outputs(body.get("spec") or {}, installation):
         for other in sight.claimants(output):
-            if other.uid != meta["uid"] and (other.created, other.uid) < mine:
+            if other.uid != meta["uid"] and other.rank < own[output].rank:
                 taken[output.rsplit("/", 1)[1]] = "/".join(other.key)
     return taken
 
@@ -144,9 +173,9 @@ class Live:
         if "" not in self._jobs:
             self._jobs[""] = self.cluster.list("StreamJob", None)
         for body in self._jobs[""]:
-            if output in outputs(body.get("spec") or {}, self.installation):
-                meta = body["metadata"]
-                yield Claimant(meta["creationTimestamp"], meta["uid"], (meta["namespace"], meta["name"]))
+            claimant = claims(body, self.installation).get(output)
+            if claimant is not None:
+                yield claimant
 
     def secret(self, namespace: str, name: str) -> frozenset[str] | None:
         """Return the keys of a Secret."""
@@ -250,6 +279,11 @@ class Watched:
         item = self._mine.get(key, {}).get((kind, name))
         if item is not None and item[2] == uid:
             self._mine[key] = {known: kept for known, kept in self._mine[key].items() if known != (kind, name)}
+
+    def version(self, key: Key) -> str:
+        """Return the version of a StreamJob as it was last written here; empty where that is long ago."""
+        item = self._own(key).get(("StreamJob", key[1]))
+        return item[1].version if item is not None and item[1] is not None else ""
 
     def _own(self, key: Key) -> dict[tuple[str, str], tuple[float, Packed | None, str]]:
         own = self._mine.get(key)

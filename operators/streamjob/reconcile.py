@@ -4,11 +4,11 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
-from operators.streamjob.actions import Plan
+from operators.streamjob.actions import Plan, WriteStatus
 from operators.streamjob.apply import Hand, LaterError
 from operators.streamjob.cluster import Refused
 from operators.streamjob.metrics import Metrics
@@ -52,6 +52,8 @@ class Reconciler:
     targets: dict[Key, "Pollable"] = field(default_factory=dict)
     _failures: dict[Key, int] = field(default_factory=dict)
     _patience: dict[Key, float] = field(default_factory=dict)
+    _refused: dict[Key, str] = field(default_factory=dict)
+    _written: dict[Key, str] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def mine(self, namespace: str) -> bool:
@@ -86,12 +88,19 @@ class Reconciler:
             if (wait := self._first_answer(key, seen, begin)) > 0:
                 return wait
             planned = True
+            seen = replace(seen, refused=self._refused.get(key))
             wanted: Plan = plan(seen)
             acted = bool(wanted.actions)
             self.hand.carry_out(key, seen, wanted)
+            if _only_progress(seen, wanted):
+                self._written[key] = self.watched.version(key)
         except LaterError as error:
             refused = error.__cause__
             if isinstance(refused, Refused) and refused.status != 409:
+                if not refused.passing and key not in self._refused:
+                    error.seconds = FIRST_PAUSE_S  # soon, for the status to say so
+                if not refused.passing:
+                    self._refused[key] = str(error)
                 log.warning("the API server refused", job="/".join(key), failure=str(error))
             else:
                 log.debug("later", job="/".join(key), why=str(error))
@@ -107,7 +116,12 @@ class Reconciler:
             if planned:
                 self.metrics.reconcile.labels(str(acted).lower()).observe(time.monotonic() - begin)
         self._failures.pop(key, None)
+        self._refused.pop(key, None)
         return min(wanted.again_s, self.resync_s)
+
+    def echoed(self, key: Key, version: str) -> bool:
+        """Return whether a job's version is that of its progress as it was written here: nothing to look at."""
+        return self._written.get(key) == version
 
     def _note(self, key: Key, seen: Seen) -> None:
         """Remember which driver is to be asked for its progress."""
@@ -133,7 +147,7 @@ class Reconciler:
             self.changed(key)
 
     def _forget(self, key: Key) -> None:
-        for known in (self.reports, self.targets, self._failures, self._patience):
+        for known in (self.reports, self.targets, self._failures, self._patience, self._written, self._refused):
             known.pop(key, None)
 
     def _back_off(self, key: Key, least_s: float) -> float:
@@ -159,6 +173,15 @@ class Reconciler:
         until = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
+
+
+def _only_progress(seen: Seen, wanted: Plan) -> bool:
+    """Return whether a plan writes nothing but what the driver reported."""
+    match wanted.actions:
+        case (WriteStatus(status=new),):
+            old = seen.status
+            return new.model_copy(update={"progress": old.progress, "progress_at": old.progress_at}) == old
+    return False
 
 
 @dataclass(frozen=True)

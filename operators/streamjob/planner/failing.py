@@ -3,7 +3,7 @@
 from operators.streamjob.actions import Delete
 from operators.streamjob.fields import changes
 from operators.streamjob.planner import children
-from operators.streamjob.planner.draft import Draft
+from operators.streamjob.planner.draft import Draft, tell_once
 from operators.streamjob.planner.starting import begin
 from operators.streamjob.planner.target import Target, kept
 from operators.streamjob.seen import Driver
@@ -112,10 +112,3 @@ def deadline(draft: Draft, target: Target, current: Driver) -> bool:
     if current.alive and not current.deleting:
         draft.do(Delete(current.kind, current.name, current.uid, "its manifest did not prove itself in time"))
     return True
-
-
-def tell_once(draft: Draft, reason: str, text: str) -> None:
-    """Write an event, unless Degraded already says the same."""
-    before = {item.type: item for item in draft.seen.status.conditions}.get("Degraded")
-    if before is None or before.status != "True" or before.reason != reason:
-        draft.tell("Warning", reason, text)

@@ -2,8 +2,8 @@
 
 from operators.streamjob.actions import Delete
 from operators.streamjob.planner import children
-from operators.streamjob.planner.draft import Draft
-from operators.streamjob.planner.failing import deadline, ended, tell_once, vanished
+from operators.streamjob.planner.draft import Draft, tell_once
+from operators.streamjob.planner.failing import deadline, ended, vanished
 from operators.streamjob.planner.starting import LOOK_S, begin, forced_start, start
 from operators.streamjob.planner.target import Target
 from operators.streamjob.seen import Driver, Report

@@ -1,7 +1,6 @@
 """StreamJobs as the scenarios use them, and a record of everything that happened to them."""
 
 import contextlib
-import copy
 import json
 import threading
 import time
@@ -13,46 +12,14 @@ from typing import Any
 from kubernetes import client, watch
 from kubernetes.client.exceptions import ApiException
 
-GROUP, VERSION, PLURAL = "tickloom.dev", "v1alpha1", "streamjobs"
+from tests.cluster.scenarios.specs import GROUP, merged, spec
+
+VERSION, PLURAL = "v1alpha1", "streamjobs"
 JOB, EPOCH, ROLE = f"{GROUP}/job", f"{GROUP}/epoch", f"{GROUP}/role"
-CLAIM = "shared"
-PATIENCE_S = 60.0
+PATIENCE_S = 45.0
 LOOK_S = 0.2
 _SOON_S = 0.3
 _ENDED = ("Succeeded", "Failed")
-
-
-def spec(name: str, **more: Any) -> dict[str, Any]:
-    """Return a small specification whose outputs are its own: a keyspace of its name."""
-    base: dict[str, Any] = {
-        "tickers": ["ATW"],
-        "market": "XCAS",
-        "sinks": {"cassandra": {"keyspace": name.replace("-", "_")[:48]}},
-        "runtime": {"driver": {"cores": 1, "memory": "32m", "memoryOverhead": "32m"}},
-        "checkpoint": {"claim": {"name": CLAIM}},
-        "upgrade": {"stableBatches": 1, "readinessTimeout": "15s"},
-        "restart": {"initialBackoff": "1s", "maxBackoff": "1m"},
-    }
-    return merged(base, more)
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``over`` laid onto ``base``; None takes a key out."""
-    out = copy.deepcopy(dict(base))
-    for key, value in over.items():
-        if value is None:
-            out.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(out.get(key), Mapping):
-            out[key] = merged(out[key], value)
-        else:
-            out[key] = copy.deepcopy(value)
-    return out
-
-
-def told(**variables: str | int) -> dict[str, Any]:
-    """Return the part of a specification that tells the stand-in driver what to do, by its FAKE_ variables."""
-    environment = [{"name": f"FAKE_{name.upper()}", "value": str(value)} for name, value in variables.items()]
-    return {"runtime": {"podTemplate": {"spec": {"containers": [{"name": "driver", "env": environment}]}}}}
 
 
 @dataclass
@@ -155,6 +122,7 @@ class Job:
     def __post_init__(self) -> None:
         self.api = client.CustomObjectsApi(self.kube)
         self.core = client.CoreV1Api(self.kube)
+        self.policy = client.PolicyV1Api(self.kube)
         self._where = (GROUP, VERSION, self.namespace, PLURAL)
 
     def create(self, *parts: Mapping[str, Any], annotations: Mapping[str, str] | None = None, **more: Any) -> "Job":
@@ -225,12 +193,11 @@ class Job:
 
     def children(self) -> dict[str, Any]:
         """Return its other objects, by `kind/name`."""
-        policy = client.PolicyV1Api(self.kube)
         lists = {
             "ConfigMap": self.core.list_namespaced_config_map,
             "Service": self.core.list_namespaced_service,
             "PersistentVolumeClaim": self.core.list_namespaced_persistent_volume_claim,
-            "PodDisruptionBudget": policy.list_namespaced_pod_disruption_budget,
+            "PodDisruptionBudget": self.policy.list_namespaced_pod_disruption_budget,
         }
         return {
             f"{kind}/{it.metadata.name}": it

@@ -82,18 +82,19 @@ def test_a_name_of_sixty_three_letters_works(make_job):
     job.delete().until_gone()
 
 
-def test_a_namespace_goes_with_its_jobs(common, stage):
-    """The operator watches the namespace by a pattern, so it follows one that comes later."""
-    home, _ = common
-    place = stage.place(f"{home.namespace}-more")
-    job = place.job("passing").create().until_stable(1)
-    job.core.delete_namespace(place.namespace)
-    stage.places.remove(place)
+def test_a_namespace_goes_with_its_jobs(stage):
+    going, staying = stage.place(), stage.place()
+    stage.operator(staying.namespace, going.namespace).start()
+    jobs = [place.job(name).create() for place, name in ((going, "passing"), (staying, "lasting"))]
+    for job in jobs:
+        job.until_stable(1)
+    core = jobs[0].core
+    core.delete_namespace(going.namespace)
+    stage.places.remove(going)
 
     def gone():
-        names = [it.metadata.name for it in job.core.list_namespace().items]
-        return place.namespace not in names
+        return going.namespace not in [it.metadata.name for it in core.list_namespace().items]
 
-    job.until(gone, "the namespace is gone")
-    place.record.stop()
-    assert not place.record.overlaps
+    jobs[0].until(gone, "the namespace is gone")
+    assert not going.record.overlaps
+    jobs[1].edit(tickers=["ATW", "IAM"]).until_stable(2)

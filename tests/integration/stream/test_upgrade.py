@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.integration.stream.conftest import OPEN, price
 from tests.integration.stream.jobs import Job, send, topic
+from tickloom.bus.credentials import connection
 from tickloom.bus.topics import partition_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -117,7 +118,7 @@ def untouched(stack, tmp_path_factory):
 def test_a_new_ticker_and_a_new_indicator_leave_everything_else_as_it_was(untouched, stack, tmp_path):
     job = Job(tmp_path, stack, topic(stack.kafka, "wider"))
     run_part(job, between(0, CHANGE), spec(["AAPL", "MSFT"]))
-    admin = AdminClient({"bootstrap.servers": stack.kafka})
+    admin = AdminClient(connection(stack.kafka))
     own = TopicPartition(job.topic, partition_for(b"JPM", 3), 10)  # as retention does: its first records are gone
     admin.delete_records([own])[own].result(30)
     run_rest(job, between(CHANGE, 2 * DAY_S), spec(TICKERS, indicators=("sma_5", "sma_10", "rsi_14")))
@@ -135,7 +136,7 @@ def test_a_new_ticker_and_a_new_indicator_leave_everything_else_as_it_was(untouc
                 assert known == dict(wanted[start][7] or {})
                 wait = start not in seen[9:]
                 assert (late is None) == wait, (ticker, interval, start)
-                assert late is None or late == pytest.approx(closes[:start].tail(10).mean(), rel=1e-12)
+                assert late is None or late == pytest.approx(closes.loc[:start].tail(10).mean(), rel=1e-12)
 
     fresh = ticks(job, "JPM")
     wanted = [(second, value) for second, value in WALKS["JPM"] if second >= CHANGE]

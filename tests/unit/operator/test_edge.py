@@ -8,6 +8,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import structlog
 
 pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
 pytest.importorskip("aiohttp", reason="needs the package aiohttp: install tickloom[operator]")
@@ -617,7 +618,9 @@ async def _for_a_moment(poller):
 
 def test_a_look_that_fails_is_tried_again_after_growing_pauses(reconciler, monkeypatch):
     monkeypatch.setattr("operators.streamjob.reconcile.see", lambda *_: (_ for _ in ()).throw(KeyError("no")))
-    pauses = [reconciler.look(KEY) for _ in range(12)]
+    with structlog.testing.capture_logs() as logs:
+        pauses = [reconciler.look(KEY) for _ in range(12)]
+    assert logs[0]["event"] == "look failed"
     assert pauses[0] == 1.0
     assert pauses == sorted(pauses)
     assert pauses[-1] == 60.0
