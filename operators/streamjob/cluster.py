@@ -119,8 +119,7 @@ class Cluster:
         except HTTPError as error:
             raise Refused(0, f"{method} {path}: {error}") from None
         if answer.status >= 300:
-            wait = answer.headers.get("Retry-After")
-            raise Refused(answer.status, _message(text, method, path), float(wait) if wait else None)
+            raise Refused(answer.status, _message(text, method, path), _seconds(answer.headers.get("Retry-After")))
         found: Body = json.loads(text) if text.startswith("{") else {}
         return found
 
@@ -144,6 +143,11 @@ class Cluster:
             raise
         api = KINDS[kind][0].removeprefix("/apis/").removeprefix("/api/")
         return [{"apiVersion": api, "kind": kind, **item} for item in found.get("items", [])]
+
+    def count(self, kind: str, namespace: str | None) -> int:
+        """Return how many objects of a kind there are."""
+        found = self.request("GET", path_of(kind, namespace), query={"limit": "1"})
+        return len(found["items"]) + int(found["metadata"].get("remainingItemCount", 0))
 
     def apply(self, manifest: Mapping[str, Any], *, subresource: str = "") -> Body:
         """Apply a manifest on the server's side as the operator, and return the object."""
@@ -191,6 +195,11 @@ def path_of(kind: str, namespace: str | None, name: str = "") -> str:
     api, plural = KINDS[kind]
     where = f"/namespaces/{namespace}" if namespace else ""
     return f"{api}{where}/{plural}" + (f"/{name}" if name else "")
+
+
+def _seconds(wait: str | None) -> float | None:
+    """Return a Retry-After in seconds; one that is a date, as a proxy may send it, says nothing here."""
+    return float(wait) if wait and wait.isdigit() else None
 
 
 def _message(text: str, method: str, path: str) -> str:

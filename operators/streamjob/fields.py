@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -88,11 +89,17 @@ def class_of(path: str) -> FieldClass:
 def leaves(model: type[BaseModel] = Spec, prefix: str = "") -> list[str]:
     """Return the path of every field of the manifest's spec that holds no further model."""
     paths: list[str] = []
-    for name, info in model.model_fields.items():
-        path = f"{prefix}{info.alias or name}"
-        inner = _models(info.annotation)
-        paths += leaves(inner[0], f"{path}.") if inner else [path]
+    for key, inner in _fields(model):
+        paths += leaves(inner, f"{prefix}{key}.") if inner else [f"{prefix}{key}"]
     return paths
+
+
+@cache
+def _fields(model: type[BaseModel]) -> tuple[tuple[str, type[BaseModel] | None], ...]:
+    """Return a model's fields, each with the model that it holds, if it does."""
+    return tuple(
+        (info.alias or name, next(iter(_models(info.annotation)), None)) for name, info in model.model_fields.items()
+    )
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -111,11 +118,9 @@ def flat(spec: Spec) -> dict[str, Any]:
 
 def _flat(values: Mapping[str, Any] | None, model: type[BaseModel], prefix: str) -> list[tuple[str, Any]]:
     out: list[tuple[str, Any]] = []
-    for name, info in model.model_fields.items():
-        key = info.alias or name
+    for key, inner in _fields(model):
         value = None if values is None else values[key]
-        inner = _models(info.annotation)
-        out += _flat(value, inner[0], f"{prefix}{key}.") if inner else [(f"{prefix}{key}", value)]
+        out += _flat(value, inner, f"{prefix}{key}.") if inner else [(f"{prefix}{key}", value)]
     return out
 
 
@@ -125,8 +130,8 @@ def changes(old: Spec, new: Spec) -> dict[str, FieldClass]:
     return {path: class_of(path) for path in after if before[path] != after[path]}
 
 
-def fingerprint(spec: Spec, image: str) -> str:
+def fingerprint(spec: Spec) -> str:
     """Return a hash of everything that a running driver depends on; equal hashes need no restart."""
     relevant = {path: value for path, value in flat(spec).items() if class_of(path) != "ignore"}
-    text = json.dumps([relevant, image], sort_keys=True, separators=(",", ":"))
+    text = json.dumps(relevant, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

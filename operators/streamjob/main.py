@@ -14,7 +14,7 @@ import structlog
 
 from operators.streamjob import health, names, read
 from operators.streamjob.apply import Hand, Pace
-from operators.streamjob.cluster import KINDS, Cluster
+from operators.streamjob.cluster import KINDS, Cluster, Refused
 from operators.streamjob.leader import Leader
 from operators.streamjob.metrics import Metrics
 from operators.streamjob.observe import CHILD_KINDS, Claimant, Key, Watched, claims
@@ -43,6 +43,7 @@ class Operator:
     registry: kopf.OperatorRegistry = field(default_factory=kopf.OperatorRegistry)
     leads: threading.Event = field(default_factory=threading.Event)
     ready: threading.Event = field(default_factory=threading.Event)
+    _read: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
     _owned: dict[Key, frozenset[str]] = field(default_factory=dict)
 
@@ -148,6 +149,8 @@ class Operator:
         assert self.reconciler is not None
         self.ready.wait()
         while not self._stop.is_set():
+            if not self._read.is_set() and self._has_read():
+                self._read.set()
             held = self.leader.try_once()
             if held and not self.leads.is_set():
                 log.info("leading", identity=self.leader.identity, lease=self.leader.name)
@@ -159,11 +162,24 @@ class Operator:
                 os._exit(1)
             self._stop.wait(self.settings.lease_seconds / 5)
 
+    def _has_read(self) -> bool:
+        """Return whether every StreamJob of the server is known here."""
+        assert self.reconciler is not None
+        namespaces = self.settings.namespaces.split(",")
+        try:
+            there = sum(self.cluster.count("StreamJob", namespace or None) for namespace in namespaces)
+        except Refused as error:
+            log.warning("StreamJobs not counted", failure=str(error))
+            return False
+        return len(self.reconciler.watched.jobs) >= there
+
     def _wrong(self) -> str | None:
         return None
 
     def _not_ready(self) -> str | None:
-        return None if self.ready.is_set() else "the cluster's objects are still being read"
+        if not self._read.is_set():
+            return "the cluster's objects are still being read"
+        return self.reconciler.outdated if self.reconciler is not None else None
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT; then let the looks under way end and give the Lease up."""

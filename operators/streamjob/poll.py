@@ -85,7 +85,8 @@ class Poller:
             return
         self.reconciler.reports[key] = report
         if before is None or _speaks_of(before) != _speaks_of(report):
-            self.reconciler.changed(key)
+            progress = before is not None and (before.epoch, before.state) == (report.epoch, report.state)
+            self.reconciler.changed(key, can_wait=progress and target.settled)
 
 
 def _speaks_of(report: Report) -> tuple[object, ...]:

@@ -20,6 +20,7 @@ from operators.streamjob.seen import Installation, Report, Seen
 log = structlog.get_logger()
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+_UNKNOWN_FIELD = "field not declared in schema"
 FIRST_ANSWER_S = 10.0
 """How long a driver that was healthy is given to answer an operator that has just started."""
 
@@ -47,6 +48,8 @@ class Reconciler:
     shards: int = 1
     shard: int = 0
     resync_s: float = 300.0
+    outdated: str | None = None
+    """What the server said when it did not know a field of the status: its definition is of an older release."""
     queue: WorkQueue[Key] = field(default_factory=WorkQueue)
     reports: dict[Key, Report] = field(default_factory=dict)
     targets: dict[Key, "Pollable"] = field(default_factory=dict)
@@ -60,10 +63,10 @@ class Reconciler:
         """Return whether this shard looks after a namespace."""
         return zlib.crc32(namespace.encode()) % self.shards == self.shard
 
-    def changed(self, key: Key, after_s: float = 0.0) -> None:
+    def changed(self, key: Key, after_s: float = 0.0, *, can_wait: bool = False) -> None:
         """Have a job looked at."""
         if self.mine(key[0]):
-            self.queue.add(key, after_s)
+            self.queue.add(key, after_s, can_wait=can_wait)
 
     def work(self, leading: Callable[[], bool]) -> None:
         """Look at one job after the other until the queue is closed."""
@@ -73,7 +76,8 @@ class Reconciler:
             finally:
                 self.queue.done(key)
             if again is not None:
-                self.queue.add(key, again)
+                target = self.targets.get(key)
+                self.queue.add(key, again, can_wait=target is not None and target.settled)
 
     def look(self, key: Key) -> float | None:
         """Look at one job and do what is to be done; return after how long to look again, None for never."""
@@ -97,11 +101,7 @@ class Reconciler:
         except LaterError as error:
             refused = error.__cause__
             if isinstance(refused, Refused) and refused.status != 409:
-                if not refused.passing and key not in self._refused:
-                    error.seconds = FIRST_PAUSE_S  # soon, for the status to say so
-                if not refused.passing:
-                    self._refused[key] = str(error)
-                log.warning("the API server refused", job="/".join(key), failure=str(error))
+                self._note_refusal(key, error, refused)
             else:
                 log.debug("later", job="/".join(key), why=str(error))
             return self._back_off(key, error.seconds)
@@ -115,6 +115,8 @@ class Reconciler:
         finally:
             if planned:
                 self.metrics.reconcile.labels(str(acted).lower()).observe(time.monotonic() - begin)
+        if acted:
+            self.outdated = None
         self._failures.pop(key, None)
         self._refused.pop(key, None)
         return min(wanted.again_s, self.resync_s)
@@ -130,6 +132,17 @@ class Reconciler:
             self.targets.pop(key, None)
             return
         self.targets[key] = Pollable(current.address, current.epoch, seen.status.stable)
+
+    def _note_refusal(self, key: Key, error: LaterError, refused: Refused) -> None:
+        """Remember what the server refuses, for the status to say so."""
+        if not refused.passing:
+            if key not in self._refused:
+                error.seconds = FIRST_PAUSE_S
+            self._refused[key] = str(error)
+        if _UNKNOWN_FIELD in refused.message and self.outdated is None:
+            self.outdated = f"{refused.message}: apply manifests/crds of this release"
+            log.error("the CustomResourceDefinition is older than this operator", failure=self.outdated)
+        log.warning("the API server refused", job="/".join(key), failure=str(error))
 
     def _first_answer(self, key: Key, seen: Seen, now: float) -> float:
         """Return how long to wait for the first answer of a driver that was healthy before this operator started.

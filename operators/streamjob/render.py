@@ -13,6 +13,7 @@ from tickloom.stream.job import Spec
 Manifest = dict[str, Any]
 HOME = "/var/lib/tickloom"
 CONFIG = "/etc/tickloom"
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def config(of: Subject) -> Manifest:
         "kind": "ConfigMap",
         "metadata": meta(of, names.config(of.name, of.epoch), of_epoch(of)),
         "immutable": True,
-        "data": {"job.yaml": yaml.safe_dump(document, sort_keys=False)},
+        "data": {"job.yaml": yaml.dump(document, Dumper=_Dumper, sort_keys=False)},
     }
 
 

@@ -18,7 +18,7 @@ class OperatorSettings(BaseSettings):
     lease_seconds: int = Field(15, ge=3, le=600, description="After how long without renewal another may lead.")
     shards: int = Field(1, ge=1, le=64, description="Number of operators that share the namespaces by their hash.")
     shard: int = Field(0, ge=0, le=63, description="Which of them this one is, from 0.")
-    workers: int = Field(4, ge=1, le=64, description="StreamJobs that are looked at at once.")
+    workers: int = Field(8, ge=1, le=64, description="StreamJobs that are looked at at once.")
     resync_seconds: float = Field(300.0, ge=1, description="By when every StreamJob is looked at again.")
     poll_seconds: float = Field(30.0, ge=0.2, description="How often a settled driver is asked for its progress.")
     poll_settling_seconds: float = Field(2.0, ge=0.2, description="How often a driver that starts is asked.")

@@ -1,5 +1,6 @@
 """The topics: their names, settings and creation, and the partition that a key belongs to."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from tickloom.settings import settings
 log = structlog.get_logger(__name__)
 
 PARTITIONS = 3
+_AGAIN_S = 0.2
 DAY_MS = 86_400_000
 MAX_MESSAGE_BYTES = 4 << 20
 MAX_LETTER_BYTES = 5 << 20
@@ -138,10 +140,7 @@ def _compare(admin: AdminClient, there: dict[str, Role], replication: int, timeo
     described = admin.list_topics(timeout=timeout_s).topics
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in there]
     try:
-        configs = {
-            resource.name: future.result(timeout_s)
-            for resource, future in admin.describe_configs(resources, request_timeout=timeout_s).items()
-        }
+        configs = _configs(admin, resources, timeout_s)
     except KafkaException as error:
         log.info("settings of topics cannot be read and are not compared", reason=error.args[0].str())
         return
@@ -158,6 +157,22 @@ def _compare(admin: AdminClient, there: dict[str, Role], replication: int, timeo
         }
         if different:
             log.warning("topic exists with other settings and is left as it is", topic=name, **different)
+
+
+def _configs(admin: AdminClient, resources: list[ConfigResource], timeout_s: float) -> dict[str, dict[str, Any]]:
+    """Return the settings of topics by name; a broker that has not heard of a new topic yet is asked again."""
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            return {
+                resource.name: future.result(timeout_s)
+                for resource, future in admin.describe_configs(resources, request_timeout=timeout_s).items()
+            }
+        except KafkaException as error:
+            unknown = error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+            if not (unknown or error.args[0].retriable()) or time.monotonic() > end:
+                raise
+        time.sleep(_AGAIN_S)
 
 
 def away(bootstrap: str, error: KafkaException) -> TickloomError:

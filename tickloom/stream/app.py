@@ -74,7 +74,8 @@ def submitted() -> bool:
 
     Then master, memory, addresses and the driver's own options are Spark's to know; see images/stream/entrypoint.sh.
     """
-    return "PYSPARK_SUBMIT_ARGS" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ
+    by_name = "--deploy-mode" in os.environ.get("PYSPARK_SUBMIT_ARGS", "")
+    return by_name or "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def session(job: StreamJob, wiring: Wiring) -> SparkSession:

@@ -132,6 +132,12 @@ class Machine:
         before this batch are refused; those before the last applied key are accepted as late, which corrects an
         unfinished bar and nothing else.
         """
+        # An interval that the ticker's state does not know begins with the first bar after its newest record: the one
+        # under way would lack what came before. An interval that the spec no longer names is forgotten.
+        state.intervals = {
+            seconds: state.intervals.get(seconds) or IntervalState(frontier_us=state.newest_us)
+            for seconds in self.intervals
+        }
         order, codes, rank = self._order(state, records)
         time_us, sequence = records.time_us[order], records.sequence[order]
         watermark = state.newest_us - self.delay_us if state.newest_us > NEVER else NEVER
@@ -216,7 +222,7 @@ class Machine:
         values: list[Array] = []
         session = self.table.locate(ticks["time_us"]) if len(ticks) else empty(np.dtype(np.int64))
         for seconds in self.intervals:
-            mine = state.intervals.setdefault(seconds, IntervalState())
+            mine = state.intervals[seconds]
             bars, count = self._merge(mine, ticks, session, rank, seconds)
             final = self._is_final(bars[:count], state, clock)
             done = bars[:count][final]

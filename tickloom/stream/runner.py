@@ -26,7 +26,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from tickloom.errors import TickloomError
 from tickloom.market.sessions import session_table
 from tickloom.store.connect import parse_contact_points
-from tickloom.stream import app, control, faults
+from tickloom.stream import app, control, faults, memory
 from tickloom.stream.checkpoint import Fence
 from tickloom.stream.job import StreamJob
 from tickloom.stream.machine import Machine
@@ -157,10 +157,7 @@ class Runner:
         except Exception as error:
             if not self._stop.is_set():
                 if (how := _end_of(java)) is not None:
-                    raise TickloomError(
-                        f"StreamJob {self.job.metadata.name}: Spark's Java process ended ({how}); where memory ran "
-                        "out, raise spec.runtime.driver.memoryOverhead or lower spec.source.maxOffsetsPerTrigger"
-                    ) from None
+                    raise TickloomError(f"StreamJob {self.job.metadata.name}: {_java_ended(how)}") from None
                 raise
             # a signal to the whole process group also ended Java: the micro-batch is done again at the next start
             log.warning("Spark ended before the micro-batch did", job=self.job.metadata.name, failure=str(error)[:200])
@@ -291,6 +288,14 @@ def _cause(failure: Any) -> str:
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
     telling = [line for line in lines if "Error" in line or "Exception" in line]
     return (telling or lines or ["unknown"])[-1][:500]
+
+
+def _java_ended(how: str) -> str:
+    """Say how Java ended, and what helps; an operator knows a want of memory by Java's own name for it."""
+    help_ = "raise spec.runtime.driver.memoryOverhead or lower spec.source.maxOffsetsPerTrigger"
+    if memory.kills():
+        return f"OutOfMemoryError: the kernel killed Spark's Java process at the limit of its memory; {help_}"
+    return f"Spark's Java process ended ({how}); where memory ran out, {help_}"
 
 
 def _end_of(java: "subprocess.Popen[bytes] | None") -> str | None:

@@ -64,12 +64,22 @@ def _bring_back(draft: Draft, manifest: render.Manifest) -> None:
     found = draft.seen.child(kind, name)
     if found is None:
         draft.do(Apply(manifest, f"{kind} {name} is absent"))
-    elif not found.deleting and (where := difference(manifest, found.body)):
+    elif not found.deleting and (where := difference(_compared(manifest, found.body), found.body)):
         if manifest.get("immutable"):
             draft.do(Delete(kind, name, found.uid, f"{where} was changed and cannot be changed back"))
             draft.look_again(1.0)
         else:
             draft.do(Apply(manifest, f"{where} was changed"))
+
+
+def _compared(manifest: render.Manifest, found: Mapping[str, Any]) -> render.Manifest:
+    """Return what of a manifest an object must have.
+
+    The server lets nobody change an immutable ConfigMap's data, which another release may write in other words.
+    """
+    if manifest.get("immutable") and found.get("immutable"):
+        return {key: value for key, value in manifest.items() if key != "data"}
+    return manifest
 
 
 def tidy(draft: Draft, target: Target) -> None:

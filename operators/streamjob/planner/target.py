@@ -11,6 +11,8 @@ from operators.streamjob.validate import read, validate
 from tickloom.errors import TickloomError
 from tickloom.stream.job import Spec
 
+SECRET_AGAIN_S = 15.0
+
 
 @dataclass(frozen=True)
 class Target:
@@ -19,11 +21,11 @@ class Target:
     Parameters
     ----------
     spec
-        With the number of executors and the runtime that are really used.
+        With the number of executors, the runtime and the image that are really used.
     image
         Image of the pods.
     hash
-        Fingerprint of both.
+        Its fingerprint.
     new_checkpoint
         Whether the change from the current driver begins a new checkpoint.
     """
@@ -70,6 +72,8 @@ def choose(draft: Draft) -> Target | None:
         return _unless_rejected(draft, target)
     text = "; ".join(item.message for item in problems)
     draft.condition("Degraded", True, problems[0].reason, text)
+    if any(item.reason == "SecretMissing" for item in problems):
+        draft.look_again(SECRET_AGAIN_S)  # Secrets are not watched: that would take the right to list them all
     if seen.status.phase != "Refused" and not _said(seen, text):
         draft.tell("Warning", problems[0].reason, text)
     if last is None:
@@ -143,8 +147,10 @@ def _resolved(draft: Draft, spec: Spec, *, keep: bool = False) -> tuple[Target |
         spec = spec.model_copy(
             update={"replicas": replicas, "runtime": spec.runtime.model_copy(update={"type": runtime})}
         )
+    # the image belongs to what ran well: the operator's own default may be another one by the time of a rollback
     image = spec.runtime.image or seen.installation.image
-    return Target(spec, image, fingerprint(spec, image)), problem
+    spec = spec.model_copy(update={"runtime": spec.runtime.model_copy(update={"image": image})})
+    return Target(spec, image, fingerprint(spec)), problem
 
 
 def _capped(draft: Draft, spec: Spec, replicas: int) -> int:

@@ -23,7 +23,8 @@ def test_children_that_were_deleted_or_changed_come_back(make_job):
     def back():
         now = job.children()
         return (
-            now["PodDisruptionBudget/drifting-driver"].spec.max_unavailable == 0
+            set(now) == set(before)  # an immutable ConfigMap is deleted and made anew
+            and now["PodDisruptionBudget/drifting-driver"].spec.max_unavailable == 0
             and now["Service/drifting-progress"].spec.selector["tickloom.dev/role"] == "driver"
             and now["ConfigMap/drifting-e1-config"].metadata.labels["tickloom.dev/epoch"] == "1"
         )

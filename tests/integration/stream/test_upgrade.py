@@ -171,6 +171,9 @@ def test_windows_tickers_and_intervals_come_and_go(untouched, stack, tmp_path):
         if start + 900 <= second_change - 600:  # the last ones stay open: the interval goes before their time has come
             assert quarters[start][:7] == (*row, True)
 
+    assert min(quarters) > CHANGE  # the bar under way would lack its beginning
+    assert [row[6] for row in bars(job, "AAPL", "1d").values()] == [False]  # cut off, and not begun in the middle
+
     back = ticks(job, "MSFT")
     taken = [(s, value) for s, value in WALKS["MSFT"] if not CHANGE <= s < second_change]
     assert list(zip(back["second"], back["price"], strict=True)) == taken

@@ -215,6 +215,24 @@ def test_a_busy_key_does_not_hold_up_one_that_is_due_later():
     assert got == ["later"]
 
 
+def test_keys_that_can_wait_come_last():
+    queue = WorkQueue()
+    queue.add("report", can_wait=True)
+    queue.add("both", can_wait=True)
+    queue.add("changed")
+    queue.add("both")
+    assert [queue.take(), queue.take(), queue.take()] == ["both", "changed", "report"]
+    assert queue.depth() == 0
+
+
+def test_a_key_that_cannot_wait_stays_so():
+    queue = WorkQueue()
+    queue.add("changed", 0.05)
+    queue.add("changed", can_wait=True)
+    queue.add("report", can_wait=True)
+    assert [queue.take(), queue.take()] == ["changed", "report"]
+
+
 def test_a_closed_queue_lets_every_worker_end():
     queue = WorkQueue()
     got = []

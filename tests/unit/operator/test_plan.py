@@ -7,6 +7,7 @@ import pytest
 
 from operators.streamjob import names
 from operators.streamjob.actions import Apply, Delete, SetFinalizer, Start, Tell, WriteStatus
+from operators.streamjob.planner import plan
 from operators.streamjob.seen import Child, Driver
 from tests.unit.operator.world import Killed, World
 
@@ -185,6 +186,7 @@ def test_a_missing_secret_or_key_is_named():
     world.secrets = {"kafka": None}
     world.settle()
     assert "no Secret 'kafka'" in world.condition("Degraded").message
+    assert plan(world.seen()).again_s <= 15, "nothing tells when it comes"
     world.secrets = {"kafka": frozenset({"username"})}
     world.settle()
     assert "lacks the key 'password'" in world.condition("Degraded").message
@@ -350,6 +352,38 @@ def test_an_upgrade_that_is_not_good_in_time_is_rolled_back():
     assert world.condition("Degraded").status == "False"
 
 
+def test_a_default_image_that_is_not_good_in_time_is_rolled_back():
+    world = World().stable()
+    good = world.status.spec_hash
+    world.image = "stream:broken"
+    world.settle()
+    world.terminate()
+    world.settle()
+    world.change_driver(failure="BadConfiguration", message="ImagePullBackOff: no such image")
+    world.now += 601
+    world.settle()
+    world.terminate()
+    world.settle()
+    world.run()
+    world.settle()
+    assert world.status.spec_hash == good
+    assert world.started == [1, 2, 3]
+    assert json.loads(world.status.last_reconciled_spec)["runtime"]["image"] == "stream:1"
+    world.image = "stream:mended"
+    world.settle()
+    world.terminate()
+    world.settle()
+    assert world.started == [1, 2, 3, 4]
+
+
+def test_a_refused_manifest_goes_on_with_the_image_that_runs():
+    world = World().stable()
+    world.edit(tickers=["ATW", "ATW"])
+    world.image = "stream:2"
+    world.settle()
+    assert world.started == [1]
+
+
 def test_an_upgrade_that_crashes_is_rolled_back_too():
     world = World().stable()
     world.edit(tickers=["ATW", "IAM"])
@@ -424,6 +458,15 @@ def test_the_claim_is_never_changed_back():
     body["spec"]["resources"]["requests"]["storage"] = "5Gi"
     world.children[key] = replace(world.children[key], body=body)
     assert world.look() == ()
+
+
+def test_a_configuration_that_another_release_wrote_in_other_words_is_left_alone():
+    world = World().stable()
+    config = world.children[("ConfigMap", names.config("atw", 1))].body
+    config["data"] = {"job.yaml": "{}"}
+    assert not world.look(), "nobody can have changed it: it is immutable"
+    config["immutable"] = False
+    assert [type(action) for action in world.look()] == [Delete]
 
 
 def test_ended_drivers_and_their_configuration_are_tidied_up():

@@ -280,3 +280,25 @@ def test_a_longer_window_over_old_state_fills_up_first():
     effects = Machine(spec(prices={"window": 20})).apply(state, later, Clock())
     assert np.isnan(effects.ticks["z_score"][:10]).all()
     assert not np.isnan(effects.ticks["z_score"][10:]).any()
+
+
+def test_an_interval_that_is_new_to_old_state_begins_with_a_whole_bar():
+    state = TickerState()
+    Machine(spec(bars={"intervals": ["5m"]})).apply(
+        state, records(OPEN + np.arange(8) * MINUTE, np.arange(8) + 1.0), Clock()
+    )
+    machine = Machine(spec(bars={"intervals": ["15m"]}))
+    effects = machine.apply(state, records(OPEN + np.arange(8, 50) * MINUTE, np.arange(8, 50) + 1.0), Clock(flush=True))
+    assert [(bar["start_us"] - OPEN) // MINUTE for bar in effects.bars] == [15, 30, 45]
+    assert [bar["open"] for bar in effects.bars] == [16.0, 31.0, 46.0]
+    assert set(state.intervals) == {900}
+
+
+def test_an_interval_that_went_and_came_back_starts_fresh():
+    state = TickerState()
+    for minutes, intervals in ((range(8), ["5m"]), (range(8, 21), ["15m"]), (range(21, 40), ["5m"])):
+        times = OPEN + np.array(minutes) * MINUTE
+        effects = Machine(spec(bars={"intervals": intervals})).apply(
+            state, records(times, np.array(minutes) + 1.0), Clock(flush=minutes[-1] == 39)
+        )
+    assert [(bar["start_us"] - OPEN) // MINUTE for bar in effects.bars] == [25, 30, 35]
