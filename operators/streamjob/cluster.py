@@ -119,7 +119,7 @@ class Cluster:
         except HTTPError as error:
             raise Refused(0, f"{method} {path}: {error}") from None
         if answer.status >= 300:
-            raise Refused(answer.status, _message(text, method, path), _seconds(answer.headers.get("Retry-After")))
+            raise Refused(answer.status, _message(text, method, path), wait_seconds(answer.headers.get("Retry-After")))
         found: Body = json.loads(text) if text.startswith("{") else {}
         return found
 
@@ -197,7 +197,7 @@ def path_of(kind: str, namespace: str | None, name: str = "") -> str:
     return f"{api}{where}/{plural}" + (f"/{name}" if name else "")
 
 
-def _seconds(wait: str | None) -> float | None:
+def wait_seconds(wait: str | None) -> float | None:
     """Return a Retry-After in seconds; one that is a date, as a proxy may send it, says nothing here."""
     return float(wait) if wait and wait.isdigit() else None
 

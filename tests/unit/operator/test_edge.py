@@ -16,7 +16,7 @@ pytest.importorskip("aiohttp", reason="needs the package aiohttp: install ticklo
 from operators.streamjob import names, read
 from operators.streamjob.actions import Apply, Delete, Plan, SetFinalizer, Start, Tell, WriteStatus
 from operators.streamjob.apply import FENCED_AGAIN_S, Hand, LaterError, Pace
-from operators.streamjob.cluster import Refused
+from operators.streamjob.cluster import Refused, wait_seconds
 from operators.streamjob.leader import Leader
 from operators.streamjob.metrics import Metrics
 from operators.streamjob.observe import Claimant, Watched, see
@@ -114,7 +114,8 @@ def test_a_pod_is_ready_when_kubernetes_says_so_and_going_when_its_deletion_bega
 
 def test_a_spark_application_and_its_pod_are_one_driver_until_the_first_is_gone():
     application = made("SparkApplication", status={"applicationState": {"state": "RUNNING"}})
-    inner = pod({"phase": "Running", "podIP": "10.0.0.7"}, name="atw-e1-driver", uid="uid-2")
+    ready = [{"type": "Ready", "status": "True"}]
+    inner = pod({"phase": "Running", "podIP": "10.0.0.7", "conditions": ready}, name="atw-e1-driver", uid="uid-2")
     (one,) = read.drivers([application, inner], NOW)
     assert (one.kind, one.phase, one.address, one.ready) == ("SparkApplication", "running", "10.0.0.7", True)
     (left,) = read.drivers([inner], NOW)
@@ -133,25 +134,67 @@ def replaced_epoch(body, epoch):
     ("state", "inner", "phase", "failure"),
     [
         ("", None, "pending", None),
-        ("SUBMISSION_FAILED", None, "failed", "Submission"),
-        ("FAILED", None, "failed", "Application"),
+        ("SUBMITTED", {"phase": "Pending"}, "pending", None),
+        ("SUBMITTED", waiting("ErrImagePull"), "pending", "BadConfiguration"),
+        ("RUNNING", None, "running", None),
+        ("RUNNING", ended(1), "failed", "Application"),
+        ("FAILED", None, "failed", "Evicted"),
         ("FAILED", {"phase": "Running"}, "running", "Application"),
+        ("FAILED", ended(78), "failed", "BadConfiguration"),
         ("COMPLETED", None, "ended", None),
+        ("COMPLETED", {"phase": "Running"}, "running", None),
+        ("SUSPENDED", None, "pending", None),
         ("UNKNOWN", None, "unknown", None),
         ("A_NEW_WORD", None, "unknown", None),
     ],
 )
 def test_how_a_spark_application_fares(state, inner, phase, failure):
-    bodies = [made("SparkApplication", status={"applicationState": {"state": state, "errorMessage": "why"}})]
+    status = {"applicationState": {"state": state, "errorMessage": "why"}, "executionAttempts": 1}
+    bodies = [made("SparkApplication", status=status)]
     bodies += [pod(inner, name="atw-e1-driver")] if inner else []
     (driver,) = read.drivers(bodies, NOW)
     assert (driver.phase, driver.failure) == (phase, failure)
 
 
-def test_executors_are_no_drivers():
-    executor = pod({"phase": "Running"})
-    executor["metadata"]["labels"][names.LABEL_ROLE] = "executor"
-    assert read.drivers([executor], NOW) == ()
+LOG = """failed to run spark-submit: WARNING: Using incubator modules
+26/11/21 16:12:18 INFO KerberosConfDriverFeatureStep: You have not specified a krb5.conf file
+Exception in thread "main" KubernetesClientException: Failure executing: PATCH at: https://10.96.0.1/x. Message: no.
+\tat io.fabric8.kubernetes.client.KubernetesClientException.copyAsCause(KubernetesClientException.java:205)
+\tat org.apache.spark.deploy.SparkSubmit$$anon$2.doSubmit(SparkSubmit.scala:1171)
+Caused by: KubernetesClientException: Message: pods is forbidden. Received status: Status(code=403)
+\tat java.base/java.util.concurrent.CompletableFuture$UniApply.tryFire(CompletableFuture.java:646)
+\t... 12 more
+26/11/21 16:12:20 INFO ShutdownHookManager: Shutdown hook called
+"""
+
+
+@pytest.mark.parametrize("state", ["SUBMISSION_FAILED", "FAILED"])
+def test_a_submission_that_failed_says_why(state):
+    """spark-operator says FAILED a moment after SUBMISSION_FAILED."""
+    status = {"applicationState": {"state": state, "errorMessage": LOG}, "submissionAttempts": 1}
+    (driver,) = read.drivers([made("SparkApplication", status=status)], NOW)
+    assert (driver.phase, driver.failure) == ("failed", "Submission")
+    assert driver.message == "Caused by: KubernetesClientException: Message: pods is forbidden"
+    assert read.of_submission("no JVM\n") == "no JVM"
+
+
+def executor_of(epoch, status):
+    body = replaced_epoch(pod(status, name=f"atw-e{epoch}-exec-1", uid="uid-3"), epoch)
+    body["metadata"]["labels"][names.LABEL_ROLE] = "executor"
+    return body
+
+
+def test_executors_are_no_drivers_while_theirs_is_there():
+    driver = pod({"phase": "Running"})
+    executor = executor_of(1, {"phase": "Running", "podIP": "10.0.0.8"})
+    assert [it.name for it in read.drivers([driver, executor], NOW)] == ["atw-e1"]
+
+
+@pytest.mark.parametrize("ends", [[], [pod(ended(1))]])
+def test_an_executor_whose_driver_is_gone_may_still_write(ends):
+    *_, left = read.drivers([*ends, executor_of(1, {"phase": "Running", "podIP": "10.0.0.8"})], NOW)
+    assert (left.name, left.alive, left.ready, left.address) == ("atw-e1-exec-1", True, False, None)
+    assert len(read.drivers([*ends, executor_of(1, {"phase": "Succeeded"})], NOW)) == len(ends)
 
 
 def test_a_packed_object_is_what_it_was_without_what_nobody_reads():
@@ -642,6 +685,25 @@ def test_a_look_that_fails_is_tried_again_after_growing_pauses(reconciler, monke
     assert pauses[0] == 1.0
     assert pauses == sorted(pauses)
     assert pauses[-1] == 60.0
+
+
+def test_a_definition_of_an_older_release_is_told(reconciler, monkeypatch):
+    text = "failed to create typed patch object: .status.newest: field not declared in schema"
+
+    def refused(*_):
+        raise LaterError(2.0, "WriteStatus") from Refused(500, text)
+
+    monkeypatch.setattr("operators.streamjob.reconcile.see", refused)
+    with structlog.testing.capture_logs() as logs:
+        reconciler.look(KEY)
+        reconciler.look(KEY)
+    assert "apply manifests/crds" in reconciler.outdated
+    assert sum("older than this operator" in line["event"] for line in logs) == 1
+
+
+@pytest.mark.parametrize(("answer", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)])
+def test_how_long_the_server_asks_to_wait(answer, seconds):
+    assert wait_seconds(answer) == seconds
 
 
 def test_a_job_that_is_gone_is_forgotten(reconciler):

@@ -1,0 +1,1 @@
+"""Real applications in real pods, beside real Kafka and Cassandra."""
