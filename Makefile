@@ -29,7 +29,7 @@ docs: setup  ## Write the generated pages
 	@$(TICKLOOM) docs all
 
 locks: setup  ## Compile requirements/*.txt from pyproject.toml
-	@for extra in stream operator pipelines train serve dashboard dev; do \
+	@for extra in ingest stream operator pipelines train serve dashboard dev; do \
 	  .venv/bin/uv pip compile pyproject.toml --extra $$extra --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-header --python-version 3.11 --quiet -o requirements/$$extra.txt || exit 1; done
 

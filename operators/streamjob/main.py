@@ -12,7 +12,7 @@ from typing import Any
 import kopf
 import structlog
 
-from operators.streamjob import health, names, read
+from operators.streamjob import names, read
 from operators.streamjob.apply import Hand, Pace
 from operators.streamjob.cluster import KINDS, Cluster, Refused
 from operators.streamjob.leader import Leader
@@ -21,6 +21,7 @@ from operators.streamjob.observe import CHILD_KINDS, Claimant, Key, Watched, cla
 from operators.streamjob.poll import Poller
 from operators.streamjob.reconcile import Reconciler
 from operators.streamjob.settings import OperatorSettings
+from tickloom import health
 from tickloom.logs import configure
 
 log = structlog.get_logger()

@@ -13,6 +13,7 @@ FILES: dict[str, tuple[str, str]] = {
     "indicators": ("tickloom.indicators.page", "indicators.md"),
     "settings": ("tickloom.settings_page", "settings.md"),
     "streamjob": ("operators.streamjob.page", "streamjob.md"),
+    "ingest": ("services.ingest.page", "ingest.md"),
     "crd": ("operators.streamjob.crd", "../manifests/crds/streamjobs.tickloom.dev.yaml"),
 }
 """Name of a verb to the module that makes its text, and the text's file as seen from the folder of the pages."""
@@ -45,6 +46,12 @@ def settings(check: Check = False, folder: Folder = _HERE) -> None:
 def streamjob(check: Check = False, folder: Folder = _HERE) -> None:
     """Write docs/streamjob.md from the models of the manifest and of its status."""
     _make(["streamjob"], folder, check)
+
+
+@app.command(epilog="Example: tickloom docs ingest --check")
+def ingest(check: Check = False, folder: Folder = _HERE) -> None:
+    """Write docs/ingest.md from the models of the ingest service's configuration."""
+    _make(["ingest"], folder, check)
 
 
 @app.command(epilog="Example: tickloom docs crd")

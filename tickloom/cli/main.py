@@ -15,6 +15,8 @@ VERBS: dict[str, str] = {
     "down": "Stop the embedded Kafka and Cassandra; nothing is lost.",
     "status": "Say what of the embedded stack runs, where, and with how much memory.",
     "doctor": "Check Java, jars, ports, disk and memory, and say what to do.",
+    "topics": "Make the topics of an installation.",
+    "migrate": "Make the keyspace and the tables of an installation.",
     "ingest": "Put prices into Kafka: replay a file, make synthetic ones, or ask Yahoo.",
     "run": "Run a StreamJob manifest on this machine.",
     "plan": "Say what the operator would do with a StreamJob manifest, and why.",

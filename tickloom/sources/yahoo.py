@@ -106,7 +106,7 @@ class Yahoo:
             failure = f"Yahoo Finance lists no shares of {market}"
         else:
             try:
-                frame = _attempt(self.download or _yfinance, ticker + SUFFIXES[market], start, end, interval)
+                frame = download_bars(self.download, ticker + SUFFIXES[market], start, end, interval)
                 path = _store(frame, ticker, market, interval, start, end)
                 bars = _clip(
                     read_bars(path, market=market, ticker=ticker, interval=interval, label="start"), start, end
@@ -128,12 +128,22 @@ class Yahoo:
         return start, end
 
 
-def _attempt(download: Download, symbol: str, start: date, end: date, interval: str) -> pd.DataFrame:
+def download_bars(download: Download | None, symbol: str, start: date, end: date, interval: Interval) -> pd.DataFrame:
+    """Return Yahoo's bars as ``yfinance`` gives them, asked for up to three times.
+
+    Raises
+    ------
+    OSError
+        It does not answer.
+    TickloomError
+        It has no such bars, or not with all their columns.
+    """
+    ask = download or _yfinance
     for attempt in stamina.retry_context(
         on=OSError, attempts=3, timeout=20.0, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2
     ):
         with attempt:
-            frame = download(symbol, start, end, interval)
+            frame = ask(symbol, start, end, interval)
     if frame is None or frame.empty:
         raise TickloomError(f"Yahoo has no {interval} bars of {symbol} from {start} to {end}")
     missing = [name for name in _COLUMNS if name not in frame.columns]
@@ -161,23 +171,24 @@ def _folder() -> Path:
 
 def _store(frame: pd.DataFrame, ticker: str, market: str, interval: Interval, start: date, end: date) -> Path:
     """Write the bars to the cache, whole or not at all, and return the file."""
-    stamps = pd.DatetimeIndex(frame.index)
-    stamps = stamps.tz_localize("UTC") if stamps.tz is None else stamps
-    table = session_table(market)
-    if interval == "1d":
-        zone_day = [stamp.date().isoformat() for stamp in stamps]
-        out = frame[_COLUMNS].set_axis(pd.Index(zone_day, name="Date"))
-    else:
-        text = stamps.tz_convert("UTC").strftime("%Y-%m-%dT%H:%M:%SZ")
-        out = frame[_COLUMNS].set_axis(pd.Index(text, name="Datetime"))
-        us = stamps.tz_convert("UTC").as_unit("us").asi8
-        out = out[table.locate(us) >= 0]
     path = _folder() / f"{ticker}_{interval}_{start}_{end}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    out.to_csv(partial)
+    in_sessions(frame, market, interval).to_csv(partial)
     partial.replace(path)
     return path
+
+
+def in_sessions(frame: pd.DataFrame, market: str, interval: Interval) -> pd.DataFrame:
+    """Return Yahoo's bars as the cache keeps them: those within sessions, by date or by UTC time."""
+    stamps = pd.DatetimeIndex(frame.index)
+    stamps = stamps.tz_localize("UTC") if stamps.tz is None else stamps
+    if interval == "1d":
+        zone_day = [stamp.date().isoformat() for stamp in stamps]
+        return frame[_COLUMNS].set_axis(pd.Index(zone_day, name="Date"))
+    text = stamps.tz_convert("UTC").strftime("%Y-%m-%dT%H:%M:%SZ")
+    inside = session_table(market).locate(stamps.tz_convert("UTC").as_unit("us").asi8) >= 0
+    return frame[_COLUMNS].set_axis(pd.Index(text, name="Datetime"))[inside]
 
 
 def _from_cache(ticker: str, market: str, interval: Interval, start: date, end: date) -> tuple[Fetched | None, str]:

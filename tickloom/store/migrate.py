@@ -28,6 +28,7 @@ def migrate(
     data_centers: dict[str, int] | None = None,
     migrations: Sequence[Migration] = MIGRATIONS,
     timeout_s: float = 120.0,
+    patience_s: float = 30.0,
 ) -> list[str]:
     """Create the keyspace and the tables that are absent, and return the names of the migrations that were run.
 
@@ -40,13 +41,17 @@ def migrate(
     data_centers
         Replicas by data centre, for a keyspace that has yet to be made; default ``TICKLOOM_REPLICATION`` replicas
         wherever.
+    timeout_s
+        Seconds for which to wait for another process that does it.
+    patience_s
+        Seconds for which to wait for Cassandra.
 
     Raises
     ------
     TickloomError
         Cassandra does not answer, a migration that was run has another text now, or another process holds the claim.
     """
-    session = connect(contact_points)
+    session = connect(contact_points, patience_s=patience_s)
     try:
         name = keyspace or settings().keyspace
         _prepare(session, name, data_centers)

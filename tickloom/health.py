@@ -1,4 +1,4 @@
-"""The operator's own addresses: /healthz, /readyz, /metrics."""
+"""A process's own addresses: /healthz, /readyz, /metrics."""
 
 import threading
 from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""The ingest service with a real broker."""

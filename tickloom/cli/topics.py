@@ -1,0 +1,35 @@
+"""``tickloom topics``: make the topics of an installation."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(epilog="Example: TICKLOOM_KAFKA=kafka:9092 tickloom topics --json")
+def topics(
+    roles: Annotated[list[str] | None, typer.Argument(help="prices, bars, …; default all.")] = None,
+    bootstrap: Annotated[
+        str | None, typer.Option(help="Kafka bootstrap servers; default the embedded broker's.")
+    ] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of the embedded stack; default TICKLOOM_HOME or .tickloom.")
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds for which to wait for the broker.")] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make the topics that are absent; those that exist are never altered, and a difference is told."""
+    from tickloom.bus.topics import ROLES, ensure, topic_name
+    from tickloom.cli.addresses import kafka_address
+
+    wanted = roles or list(ROLES)
+    names = [topic_name(role) for role in wanted]
+    made = ensure(bootstrap or kafka_address(home), wanted, timeout_s=max(wait, 1.0))
+    if as_json:
+        typer.echo(json.dumps({"made": made, "there": [name for name in names if name not in made]}))
+        return
+    for name in names:
+        typer.echo(f"{name}: {'made' if name in made else 'there already'}")
