@@ -1,9 +1,10 @@
 """From objects of the cluster to the values that the planner reads: pure."""
 
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,8 @@ _CONFIGURATION = {
     "RunContainerError",
 }
 _EXIT_CONFIGURATION = 78
+_FRAME = re.compile(r"at \S+\(.*\)$|\.\.\. \d+ (more|common frames)")
+_CAUSES = ("Exception in thread ", "Caused by: ")
 _CHILDREN = ("ConfigMap", "Service", "PodDisruptionBudget", "PodMonitor", "PersistentVolumeClaim")
 
 
@@ -72,7 +75,7 @@ def drivers(bodies: Sequence[Body], now: float) -> tuple[Driver, ...]:
     """Return the drivers among a job's pods and SparkApplications.
 
     A SparkApplication and the driver pod that spark-operator made of it are one driver; a pod whose SparkApplication
-    is gone is one of its own, for it may still write.
+    is gone is one of its own, for it may still write. So may an executor whose driver is gone.
     """
     pods = [body for body in bodies if body["kind"] == "Pod" and _role(body) == "driver"]
     found = []
@@ -81,7 +84,11 @@ def drivers(bodies: Sequence[Body], now: float) -> tuple[Driver, ...]:
             mine = next((pod for pod in pods if _epoch(pod) == _epoch(body)), None)
             pods = [pod for pod in pods if pod is not mine]
             found.append(_of_application(body, mine, now))
-    return (*found, *(of_pod(body, now) for body in pods))
+    found += [of_pod(body, now) for body in pods]
+    led = {item.epoch for item in found if item.alive}
+    orphans = (body for body in bodies if body["kind"] == "Pod" and _role(body) == "executor")
+    left = [replace(of_pod(body, now), ready=False, address=None) for body in orphans if _epoch(body) not in led]
+    return (*found, *(item for item in left if item.alive))
 
 
 def _epoch(body: Body) -> int:
@@ -151,18 +158,32 @@ def _class_of_exit(ended: Body) -> str:
     return "Application"
 
 
+def _lines(text: str | None) -> list[str]:
+    """Return the lines of a text that say something: none of Java's stack frames."""
+    lines = (line.strip() for line in (text or "").splitlines())
+    return [line for line in lines if line and not _FRAME.match(line)]
+
+
 def last_line(text: str | None) -> str:
     """Return the last line of a text that says something."""
-    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    lines = _lines(text)
     return lines[-1][:1000] if lines else ""
+
+
+def of_submission(text: str | None) -> str:
+    """Return why spark-submit failed, from its log: the innermost cause."""
+    causes = [line for line in _lines(text) if line.startswith(_CAUSES)]
+    return causes[-1].split(". Received status: ")[0][:1000] if causes else last_line(text)
 
 
 _STATES: dict[str, DriverPhase] = {
     "": "pending",
     "SUBMITTED": "pending",
     "PENDING_RERUN": "pending",
-    "PENDING_SUBMISSION": "pending",
+    "SUSPENDED": "pending",
+    "RESUMING": "pending",
     "RUNNING": "running",
+    "SUSPENDING": "running",
     "SUCCEEDING": "running",
     "FAILING": "running",
     "COMPLETED": "ended",
@@ -175,30 +196,39 @@ _STATES: dict[str, DriverPhase] = {
 
 def _of_application(body: Body, pod: Body | None, now: float) -> Driver:
     meta, status = body["metadata"], body.get("status") or {}
-    state = status.get("applicationState") or {}
-    word = state.get("state", "")
     inner = of_pod(pod, now) if pod is not None else None
-    phase = _STATES.get(word, "unknown")
-    if phase in ("ended", "failed") and inner is not None and inner.alive:
-        phase = inner.phase  # the pod knows better whether something still writes
-    failure, message = (inner.failure, inner.message) if inner else (None, None)
-    if word == "SUBMISSION_FAILED":
-        failure, message = "Submission", last_line(state.get("errorMessage"))
-    elif word == "FAILED" and failure is None:
-        failure, message = "Application", last_line(state.get("errorMessage"))
+    failure, message = _trouble_of_application(status, inner)
     return Driver(
         kind="SparkApplication",
         name=meta["name"],
         uid=meta["uid"],
         epoch=_epoch(body),
         spec_hash=(meta.get("annotations") or {}).get(names.HASH),
-        phase=phase,
+        # the pod knows better whether something still writes
+        phase=inner.phase if inner else _STATES.get(_word(status), "unknown"),
         deleting="deletionTimestamp" in meta,
-        ready=bool(inner and inner.phase == "running"),
+        ready=bool(inner and inner.ready),
         failure=failure,
         message=message,
         address=inner.address if inner else None,
     )
+
+
+def _word(status: Body) -> str:
+    return str((status.get("applicationState") or {}).get("state", ""))
+
+
+def _trouble_of_application(status: Body, inner: Driver | None) -> tuple[str | None, str | None]:
+    """Return the class of what is wrong with a SparkApplication, and its last error line."""
+    word, said = _word(status), (status.get("applicationState") or {}).get("errorMessage")
+    # a submission that failed is SUBMISSION_FAILED for a moment and FAILED from then on
+    if word == "SUBMISSION_FAILED" or (word == "FAILED" and not status.get("executionAttempts")):
+        return "Submission", of_submission(said)
+    if inner is not None and inner.failure is not None:
+        return inner.failure, inner.message
+    if word == "FAILED":
+        return ("Evicted" if inner is None else "Application"), last_line(said)
+    return None, None
 
 
 def children(bodies: Sequence[Body]) -> tuple[Child, ...]:

@@ -110,7 +110,7 @@ def disruption_budget(of: Subject) -> Manifest:
         "kind": "PodDisruptionBudget",
         "metadata": meta(of, names.disruption_budget(of.name)),
         "spec": {
-            "maxUnavailable": 0,
+            "minAvailable": 1,  # maxUnavailable asks the pod's owner for its scale, which a SparkApplication lacks
             "selector": {"matchLabels": {names.LABEL_JOB: of.name, names.LABEL_ROLE: "driver"}},
         },
     }

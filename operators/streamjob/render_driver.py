@@ -13,6 +13,11 @@ GRACE_S = 60
 _USER = 10001
 _ARGUMENTS = ("run", "-f", f"{CONFIG}/job.yaml", "--host", "0.0.0.0", "--port", str(names.PROGRESS_PORT))  # noqa: S104
 
+_SPARK_CONF = {  # what these are about goes with the driver's pod, so that the driver needs no right to delete it
+    "spark.kubernetes.driver.service.deleteOnTermination": "false",
+    "spark.kubernetes.driver.ownPersistentVolumeClaim": "false",
+}
+
 
 def mebibytes(memory: str) -> int:
     """Return Java's way to write an amount, ``512m`` or ``2g``, in MiB."""
@@ -74,7 +79,12 @@ def _container_security() -> Manifest:
 
 def _resources(wanted: Resources) -> Manifest:
     memory = f"{mebibytes(wanted.memory) + mebibytes(wanted.memory_overhead)}Mi"
-    return {"requests": {"cpu": f"{max(100, wanted.cores * 250)}m", "memory": memory}, "limits": {"memory": memory}}
+    return {"requests": {"cpu": _processors(wanted), "memory": memory}, "limits": {"memory": memory}}
+
+
+def _processors(wanted: Resources) -> str:
+    """Return how much of the processors is asked for: what is free may be used beside it."""
+    return f"{max(100, wanted.cores * 250)}m"
 
 
 def _placement(of: Subject) -> Manifest:
@@ -95,6 +105,21 @@ def _probe(period_s: int, failures: int) -> Manifest:
         "periodSeconds": period_s,
         "failureThreshold": failures,
     }
+
+
+def _container(of: Subject, mounts: list[Manifest], *, driver: bool) -> Manifest:
+    """Return what the container of a driver has under either runtime, and that of an executor."""
+    out: Manifest = {
+        "env": _environment(of),
+        "volumeMounts": mounts,
+        "securityContext": _container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    if driver:
+        out["ports"] = [{"name": "progress", "containerPort": names.PROGRESS_PORT, "protocol": "TCP"}]
+        out["readinessProbe"] = _probe(2, 3)
+        out["livenessProbe"] = _probe(10, 18)
+    return out
 
 
 def pod(of: Subject) -> Manifest:
@@ -121,14 +146,8 @@ def pod(of: Subject) -> Manifest:
                     "image": of.image,
                     "imagePullPolicy": runtime.image_pull_policy,
                     "args": list(_ARGUMENTS),
-                    "env": _environment(of),
-                    "ports": [{"name": "progress", "containerPort": names.PROGRESS_PORT, "protocol": "TCP"}],
                     "resources": _resources(driver),
-                    "volumeMounts": mounts,
-                    "securityContext": _container_security(),
-                    "readinessProbe": _probe(2, 3),
-                    "livenessProbe": _probe(10, 18),
-                    "terminationMessagePolicy": "FallbackToLogsOnError",
+                    **_container(of, mounts, driver=True),
                 }
             ],
         },
@@ -141,33 +160,18 @@ def pod(of: Subject) -> Manifest:
 def spark_application(of: Subject) -> Manifest:
     """Return the driver of the runtime ``sparkOperator``: kubeflow's SparkApplication with executors."""
     runtime = of.spec.runtime
-    volumes, mounts = _volumes(of)
-    executor = runtime.executor or runtime.driver
 
-    def role(name: str, wanted: Resources, account: str | None) -> Manifest:
-        marks = labels(of, {**of_epoch(of), names.LABEL_ROLE: name})
-        template = merged(
-            runtime.pod_template,
-            {"spec": {"containers": [{"name": f"spark-kubernetes-{name}", "securityContext": _container_security()}]}},
-        )
-        out: Manifest = {
+    def role(name: str, wanted: Resources) -> Manifest:
+        return {
             "cores": wanted.cores,
+            "coreRequest": _processors(wanted),
             "memory": wanted.memory,
             "memoryOverhead": wanted.memory_overhead,
-            "labels": marks,
-            "env": _environment(of),
-            "volumeMounts": mounts,
-            "podSecurityContext": _pod_security(),
-            "terminationGracePeriodSeconds": GRACE_S,
-            "template": template,
-            **_placement(of),
+            "labels": labels(of, {**of_epoch(of), names.LABEL_ROLE: name}),
+            "template": _template(of, name),
         }
-        if account:
-            out["serviceAccount"] = account
-        return out
 
-    driver = role("driver", runtime.driver, runtime.service_account or of.installation.spark_service_account)
-    driver["ports"] = [{"name": "progress", "containerPort": names.PROGRESS_PORT, "protocol": "TCP"}]
+    account = runtime.service_account or of.installation.spark_service_account
     return {
         "apiVersion": "sparkoperator.k8s.io/v1beta2",
         "kind": "SparkApplication",
@@ -185,13 +189,50 @@ def spark_application(of: Subject) -> Manifest:
             "imagePullSecrets": list(of.installation.image_pull_secrets),
             "mainApplicationFile": "local:///opt/tickloom/main.py",
             "arguments": list(_ARGUMENTS),
+            "sparkConf": dict(_SPARK_CONF),
+            # the operator starts the next one, and removes this one when it has read how it ended
             "restartPolicy": {"type": "Never"},
-            "timeToLiveSeconds": 0,
-            "volumes": volumes,
-            "driver": driver,
-            "executor": {**role("executor", executor, None), "instances": of.spec.replicas},
+            "driver": {**role("driver", runtime.driver), "serviceAccount": account},
+            "executor": {**role("executor", runtime.executor or runtime.driver), "instances": of.spec.replicas},
         },
     }
+
+
+def _template(of: Subject, role: str) -> Manifest:
+    """Return the pod template of a role, which Spark itself reads.
+
+    The fields of a SparkApplication that say the same are heeded only where spark-operator's webhook is on.
+    """
+    volumes, mounts = _volumes(of)
+    container = f"spark-kubernetes-{role}"
+    mine: Manifest = {
+        "metadata": {"annotations": {names.HASH: of.hash}},
+        "spec": {
+            "securityContext": _pod_security(),
+            "volumes": volumes,
+            **_placement(of),
+            "containers": [{"name": container, **_container(of, mounts, driver=role == "driver")}],
+        },
+    }
+    if role == "driver":
+        mine["spec"]["terminationGracePeriodSeconds"] = GRACE_S
+    else:
+        mine["spec"]["automountServiceAccountToken"] = False
+    return merged(_as_spark_names_it(of.spec.runtime.pod_template, role), mine)
+
+
+def _as_spark_names_it(template: Mapping[str, Any], role: str) -> Manifest:
+    """Return the manifest's pod template with the containers ``driver`` and ``executor`` as Spark calls them."""
+    out = merged(template, {})
+    spec = out.get("spec")
+    if isinstance(spec, dict) and isinstance(spec.get("containers"), list):
+        own = {"driver", "executor"}
+        spec["containers"] = [
+            {**item, "name": f"spark-kubernetes-{role}"} if item.get("name") == role else item
+            for item in spec["containers"]
+            if item.get("name") == role or item.get("name") not in own
+        ]
+    return out
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Manifest:

@@ -64,9 +64,14 @@ class SparkOperator:
         return f"{application['metadata']['name']}-driver"
 
     def _tell(self, application: dict[str, Any], state: str, message: str = "") -> None:
-        status = {"status": {"applicationState": {"state": state, "errorMessage": message}}}
+        status = {
+            "applicationState": {"state": state, "errorMessage": message},
+            "driverInfo": {"podName": self._pod(application)},
+            "submissionAttempts": 1,
+            "executionAttempts": 1,
+        }
         name = application["metadata"]["name"]
-        self._api.patch_namespaced_custom_object_status(*WHERE, self._namespace, PLURAL, name, status)
+        self._api.patch_namespaced_custom_object_status(*WHERE, self._namespace, PLURAL, name, {"status": status})
 
     def _submit(self, application: dict[str, Any]) -> None:
         meta, spec = application["metadata"], application["spec"]
@@ -77,16 +82,19 @@ class SparkOperator:
             "uid": meta["uid"],
             "controller": True,
         }
+        template = spec["driver"]["template"]
+        (given,) = template["spec"]["containers"]
         container = {
-            "name": "spark-kubernetes-driver",
+            "name": given["name"],
             "image": spec["image"],
             "imagePullPolicy": spec["imagePullPolicy"],
-            "env": spec["driver"]["env"],
+            "env": given["env"],
         }
         pod = {
             "metadata": {
                 "name": self._pod(application),
                 "labels": spec["driver"]["labels"],
+                "annotations": template["metadata"]["annotations"],
                 "ownerReferences": [owner],
             },
             "spec": {"restartPolicy": "Never", "containers": [container]},

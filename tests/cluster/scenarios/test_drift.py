@@ -16,7 +16,7 @@ def test_children_that_were_deleted_or_changed_come_back(make_job):
 
     job.until(anew, "all three are made anew")
     assert job.children()["ConfigMap/drifting-e1-config"].data == before["ConfigMap/drifting-e1-config"].data
-    policy.patch_namespaced_pod_disruption_budget("drifting-driver", where, {"spec": {"maxUnavailable": 1}})
+    policy.patch_namespaced_pod_disruption_budget("drifting-driver", where, {"spec": {"minAvailable": 0}})
     core.patch_namespaced_service("drifting-progress", where, {"spec": {"selector": {"tickloom.dev/role": "other"}}})
     core.patch_namespaced_config_map("drifting-e1-config", where, {"metadata": {"labels": {"tickloom.dev/epoch": "7"}}})
 
@@ -24,7 +24,7 @@ def test_children_that_were_deleted_or_changed_come_back(make_job):
         now = job.children()
         return (
             set(now) == set(before)  # an immutable ConfigMap is deleted and made anew
-            and now["PodDisruptionBudget/drifting-driver"].spec.max_unavailable == 0
+            and now["PodDisruptionBudget/drifting-driver"].spec.min_available == 1
             and now["Service/drifting-progress"].spec.selector["tickloom.dev/role"] == "driver"
             and now["ConfigMap/drifting-e1-config"].metadata.labels["tickloom.dev/epoch"] == "1"
         )

@@ -432,11 +432,11 @@ def test_a_deleted_or_changed_child_is_brought_back():
     del world.children[("Service", "atw-progress")]
     key = ("PodDisruptionBudget", "atw-driver")
     changed = json.loads(json.dumps(world.children[key].body))
-    changed["spec"]["maxUnavailable"] = 1
+    changed["spec"]["minAvailable"] = 0
     world.children[key] = replace(world.children[key], body=changed)
     actions = world.look()
     assert {it.manifest["kind"] for it in actions if isinstance(it, Apply)} == {"Service", "PodDisruptionBudget"}
-    assert all("absent" in it.why or "spec.maxUnavailable" in it.why for it in actions)
+    assert all("absent" in it.why or "spec.minAvailable" in it.why for it in actions)
     world.settle()
     assert world.look() == ()
 

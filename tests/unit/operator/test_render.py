@@ -129,7 +129,7 @@ def test_a_spark_application_keeps_its_schema():
     assert spec["pythonVersion"] in ("2", "3")
     assert {"driver", "executor", "sparkVersion", "type", "mainApplicationFile"} <= set(spec)
     assert spec["restartPolicy"]["type"] in ("Never", "Always", "OnFailure")
-    assert isinstance(spec["timeToLiveSeconds"], int)
+    assert "timeToLiveSeconds" not in spec, "spark-operator would remove it before it is read how it ended"
     assert spec["executor"]["instances"] == 3
     for role in ("driver", "executor"):
         part = spec[role]
@@ -138,10 +138,38 @@ def test_a_spark_application_keeps_its_schema():
         assert re.fullmatch(r"[0-9]+[kmgtp]b?", part["memory"])
         assert part["labels"][names.LABEL_ROLE] == role
         assert part["labels"][names.LABEL_EPOCH] == "1"
-        for mount in part["volumeMounts"]:
-            assert mount["name"] in {volume["name"] for volume in spec["volumes"]}
+        assert re.fullmatch(r"[0-9]+m", part["coreRequest"])
+        assert not {"env", "volumeMounts", "podSecurityContext", "ports"} & set(part), "these take a webhook"
+        assert part["template"]["metadata"]["annotations"] == {names.HASH: body["metadata"]["annotations"][names.HASH]}
+        inner, (container,) = part["template"]["spec"], part["template"]["spec"]["containers"]
+        assert container["name"] == f"spark-kubernetes-{role}"
+        assert {mount["name"] for mount in container["volumeMounts"]} <= {it["name"] for it in inner["volumes"]}
+        assert {"name": "TICKLOOM_EPOCH", "value": "1"} in container["env"]
+        assert inner["securityContext"]["runAsNonRoot"]
+        assert ("readinessProbe" in container) == (role == "driver")
     assert spec["driver"]["serviceAccount"] == "tickloom-driver"
     assert "serviceAccount" not in spec["executor"]
+    assert spec["driver"]["template"]["spec"]["terminationGracePeriodSeconds"] > 30
+    assert spec["executor"]["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+def test_the_pod_template_reaches_driver_and_executors_of_a_spark_application():
+    containers = [
+        {"name": "driver", "env": [{"name": "D", "value": "1"}]},
+        {"name": "executor", "env": [{"name": "E", "value": "1"}]},
+        {"name": "sidecar", "image": "other"},
+    ]
+    template = {"metadata": {"labels": {"team": "quant"}}, "spec": {"schedulerName": "own", "containers": containers}}
+    spec = made(replicas=2, runtime__podTemplate=template)[("SparkApplication", "atw-e1")]["spec"]
+    for role, variable in (("driver", "D"), ("executor", "E")):
+        body = spec[role]["template"]
+        assert body["metadata"]["labels"]["team"] == "quant"
+        assert body["spec"]["schedulerName"] == "own"
+        main, sidecar = body["spec"]["containers"]
+        assert (main["name"], sidecar["name"]) == (f"spark-kubernetes-{role}", "sidecar")
+        own = {it["name"] for it in main["env"]}
+        assert own & {"D", "E"} == {variable}
+        assert "TICKLOOM_EPOCH" in own
 
 
 def test_names_of_63_characters_stay_labels_and_differ():
