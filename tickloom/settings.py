@@ -60,6 +60,14 @@ class Settings(BaseSettings):
             "refused, and a driver with a lower number stops. Without it, nobody looks."
         ),
     )
+    incarnation: int = Field(
+        0,
+        ge=0,
+        description=(
+            "Goes before the epoch, for the epochs of a StreamJob that was deleted and made anew begin at 1 again; "
+            "the operator gives the second in which it was made."
+        ),
+    )
     log_format: Literal["console", "json"] = Field("console", description="`console` for people, `json` for pods.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe log line printed."

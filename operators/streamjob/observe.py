@@ -118,6 +118,7 @@ def see(sight: Sight, key: Key, installation: Installation, report: Report | Non
         owners=_owners(sight, body, installation),
         installed=installed,
         report=report,
+        created=int(read.seconds(meta.get("creationTimestamp")) or 0),
     )
 
 

@@ -24,6 +24,8 @@ class Subject:
     ----------
     location
         Folder or URI of the checkpoint; None means the default in the job's folder.
+    incarnation
+        When the StreamJob was made, in seconds since 1970.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Subject:
     image: str
     installation: Installation
     location: str | None
+    incarnation: int = 0
 
 
 def labels(of: Subject, more: Mapping[str, str] | None = None) -> dict[str, str]:

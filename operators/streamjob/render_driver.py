@@ -57,6 +57,7 @@ def _environment(of: Subject) -> list[Manifest]:
         "TICKLOOM_REPLICATION": str(here.replication),
         "TICKLOOM_LOG_FORMAT": "json",
         "TICKLOOM_EPOCH": str(of.epoch),
+        "TICKLOOM_INCARNATION": str(of.incarnation),
         "TICKLOOM_KAFKA_CREDENTIALS": CREDENTIALS if of.spec.source.credentials else None,
         **dict(here.environment),
     }

@@ -146,6 +146,8 @@ class Seen:
         Why the API server refused what was planned last; None where it did not.
     report
         The current driver's last answer.
+    created
+        When the StreamJob was made, in seconds since 1970.
     """
 
     now: float
@@ -167,6 +169,7 @@ class Seen:
     installed: frozenset[str] = frozenset()
     report: Report | None = None
     refused: str | None = None
+    created: int = 0
 
     def child(self, kind: str, name: str) -> Child | None:
         """Return the child of that kind and name, if it is there."""

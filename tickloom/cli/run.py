@@ -92,7 +92,7 @@ def _run(
             {name: snapshot[name] for name in ("job", "batch", "rows", "rows_per_second", "lag")},
         )
 
-    runner = Runner(job, wiring, bounded, progress, Fence.of(job, wiring.folder, epoch), told)
+    runner = Runner(job, wiring, bounded, progress, Fence.of(job, wiring.folder, epoch, settings().incarnation), told)
     handle_signals(runner)
     try:
         return runner.run()

@@ -43,18 +43,21 @@ class Fence:
         This start's number; with None the fence is open and leaves no trace.
     files
         Where the epoch is written.
+    incarnation
+        Goes before the epoch: the epochs of a StreamJob that was deleted and made anew begin at 1 again.
     """
 
     name: str
     epoch: int | None
     files: tuple[Path, ...]
+    incarnation: int = 0
 
     @classmethod
-    def of(cls, job: StreamJob, folder: Path, epoch: int | None) -> "Fence":
+    def of(cls, job: StreamJob, folder: Path, epoch: int | None, incarnation: int = 0) -> "Fence":
         """Return the fence of a job with its folder."""
         where = location(job, folder)
         folders = (folder,) if is_uri(where) else (folder, Path(where))
-        return cls(job.metadata.name, epoch, tuple(item / "epoch" for item in folders))
+        return cls(job.metadata.name, epoch, tuple(item / "epoch" for item in folders), incarnation)
 
     def enter(self) -> None:
         """Take over: every driver with a lower epoch stops before its next micro-batch.
@@ -66,7 +69,7 @@ class Fence:
         """
         self.check()
         for file in self.files if self.epoch is not None else ():
-            write_whole(file, f"{self.epoch}\n")
+            write_whole(file, f"{self.epoch} {self.incarnation}\n" if self.incarnation else f"{self.epoch}\n")
 
     def check(self) -> None:
         """Do nothing while no newer epoch has entered.
@@ -79,23 +82,29 @@ class Fence:
         if self.epoch is None:
             return
         for file in self.files:
-            newest = _read(file)
-            if newest > self.epoch:
-                raise TickloomError(
-                    f"StreamJob {self.name}: epoch {newest} has taken over ({file}), so epoch {self.epoch} writes "
-                    f"nothing more; start with TICKLOOM_EPOCH={newest} or higher"
-                )
+            incarnation, newest = _read(file)
+            if (incarnation, newest) <= (self.incarnation, self.epoch):
+                continue
+            if incarnation > self.incarnation:
+                fix = f"a StreamJob of its name that was made later has; start with TICKLOOM_INCARNATION={incarnation}"
+            else:
+                fix = f"start with TICKLOOM_EPOCH={newest} or higher"
+            raise TickloomError(
+                f"StreamJob {self.name}: epoch {newest} has taken over ({file}), so epoch {self.epoch} writes nothing "
+                f"more; {fix}"
+            )
 
 
-def _read(file: Path) -> int:
-    """Return the epoch in a file, -1 where there is none."""
+def _read(file: Path) -> tuple[int, int]:
+    """Return the incarnation and the epoch in a file, an epoch of -1 where there is none."""
     try:
         text = file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        return -1
-    if not text.isdecimal():
+        return 0, -1
+    parts = text.split()
+    if not 1 <= len(parts) <= 2 or not all(part.isdecimal() for part in parts):
         raise TickloomError(f"{file} holds {text[:40]!r} and not the number of an epoch; write the newest one into it")
-    return int(text)
+    return int(parts[1]) if len(parts) == 2 else 0, int(parts[0])
 
 
 def partitions_read(spark: SparkSession, where: str, topic: str) -> set[int]:

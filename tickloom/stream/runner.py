@@ -121,13 +121,25 @@ class Runner:
         try:
             self.fence.enter()
             Machine(self.job.spec).warm()
-            if not self._stop.is_set():
-                self._run(app.session(self.job, self.wiring))
+            if (spark := self._session()) is not None:
+                self._run(spark)
             self.progress.state("stopped")
             return self.progress.totals.summary()
         except BaseException as error:
             self.progress.state("failed", str(error) or type(error).__name__)
             raise
+
+    def _session(self) -> SparkSession | None:
+        """Start Spark; None where the job was stopped meanwhile, which may break Spark's start off."""
+        if self._stop.is_set():
+            return None
+        try:
+            return app.session(self.job, self.wiring)
+        except Exception as error:
+            if not self._stop.is_set():
+                raise
+            log.warning("stopped while Spark started", job=self.job.metadata.name, failure=str(error)[:200])
+            return None
 
     def _run(self, spark: SparkSession) -> None:
         if self.signals:

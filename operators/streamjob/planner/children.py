@@ -33,6 +33,7 @@ def _subject(seen: Seen, target: Target, status: Status) -> render.Subject:
         image=target.image,
         installation=seen.installation,
         location=status.checkpoint.location,
+        incarnation=seen.created,
     )
 
 

@@ -87,6 +87,12 @@ def test_a_job_that_is_killed_and_changed_writes_what_an_untouched_one_writes(
     job.until_stable(3, within_s=READY_WITHIN_S)
     _until_rows(job, endpoints, lambda rows: rows >= kinds["good"])
 
+    job.delete().until_gone(120)
+    job.core.read_namespaced_persistent_volume_claim("real-checkpoint", real.namespace)
+    job = make_job("real", spec)
+    job.until_stable(1, within_s=READY_WITHIN_S)  # its epochs begin anew, and it goes on from the kept checkpoint
+    assert job.status["progress"]["lag"] == 0
+
     untouched = LocalJob(tmp_path, endpoints, name, {"source": {"maxOffsetsPerTrigger": 300}})
     untouched.run()
     in_pods = LocalJob(tmp_path / "pods", endpoints, name, keyspace="pods").tables()

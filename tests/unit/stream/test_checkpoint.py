@@ -15,8 +15,8 @@ def job(path=None):
     return parse({"apiVersion": "tickloom.dev/v1alpha1", "kind": "StreamJob", "metadata": {"name": "a"}, "spec": spec})
 
 
-def fence(folder, epoch, path=None):
-    return Fence.of(job(path), folder, epoch)
+def fence(folder, epoch, path=None, incarnation=0):
+    return Fence.of(job(path), folder, epoch, incarnation)
 
 
 def test_the_checkpoint_is_in_the_jobs_folder_or_where_the_manifest_says(tmp_path):
@@ -46,6 +46,17 @@ def test_a_running_driver_sees_the_newer_epoch(tmp_path):
         old.check()
 
 
+def test_a_job_that_was_made_anew_begins_at_the_first_epoch_again(tmp_path):
+    old, new = fence(tmp_path, 27, incarnation=100), fence(tmp_path, 1, incarnation=200)
+    old.enter()
+    new.enter()
+    with pytest.raises(TickloomError, match="a StreamJob of its name that was made later has"):
+        old.check()
+    with pytest.raises(TickloomError, match="made later has; start with TICKLOOM_INCARNATION=200"):
+        fence(tmp_path, 99).enter()
+    fence(tmp_path, 2, incarnation=200).enter()
+
+
 @pytest.mark.parametrize("path", ["s3a://bucket/a", "another"])
 def test_a_newer_epoch_with_another_checkpoint_takes_over_as_well(tmp_path, path):
     old = fence(tmp_path, 1)
@@ -63,9 +74,10 @@ def test_without_an_epoch_nothing_is_written_and_nothing_refused(tmp_path):
     assert not (tmp_path / "fresh").exists()
 
 
-def test_a_file_that_is_no_number_is_named(tmp_path):
-    (tmp_path / "epoch").write_text("five")
-    with pytest.raises(TickloomError, match=r"epoch holds 'five'"):
+@pytest.mark.parametrize("text", ["five", "", "1 2 3", "-1"])
+def test_a_file_that_is_no_number_is_named(tmp_path, text):
+    (tmp_path / "epoch").write_text(text)
+    with pytest.raises(TickloomError, match=rf"epoch holds '{text}'"):
         fence(tmp_path, 1).enter()
 
 
