@@ -24,6 +24,7 @@ lint: setup  ## Format check, lint, types, layers, generated pages
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(TICKLOOM) docs all --check
+	@.venv/bin/python scripts/chart-readme --check
 
 docs: setup  ## Write the generated pages
 	@$(TICKLOOM) docs all

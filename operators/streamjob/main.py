@@ -12,7 +12,7 @@ from typing import Any
 import kopf
 import structlog
 
-from operators.streamjob import names, read
+from operators.streamjob import names, read, wake_ups
 from operators.streamjob.apply import Hand, Pace
 from operators.streamjob.cluster import KINDS, Cluster, Refused
 from operators.streamjob.leader import Leader
@@ -185,6 +185,7 @@ class Operator:
     def run(self) -> None:
         """Run until SIGTERM or SIGINT; then let the looks under way end and give the Lease up."""
         settings = self.settings
+        wake_ups.spare()
         health.serve(settings.health_port, self.metrics.registry, self._wrong, self._not_ready)
         namespaces = [name for name in settings.namespaces.split(",") if name]
         kopf.run(

@@ -1,0 +1,31 @@
+{{- define "cassandra.migrateJob" -}}
+backoffLimit: 20
+template:
+  metadata:
+    labels: {{- include "tickloom.podLabels" (dict "ctx" . "component" "migrate") | nindent 6 }}
+  spec:
+    restartPolicy: OnFailure
+    automountServiceAccountToken: false
+    enableServiceLinks: false
+    {{- include "tickloom.pullSecrets" . | nindent 4 }}
+    securityContext: {{- include "tickloom.podSecurity" (dict "user" 10001) | nindent 6 }}
+    containers:
+      - name: migrate
+        image: {{ include "tickloom.streamImage" . }}
+        imagePullPolicy: IfNotPresent
+        args:
+          - migrate
+          - --wait={{ .Values.migrate.wait }}
+          {{- range $name, $replicas := .Values.migrate.datacenters }}
+          - --data-center={{ $name }}={{ $replicas }}
+          {{- end }}
+        env: {{- include "tickloom.environment" . | nindent 10 }}
+        resources: {{- toYaml .Values.migrate.resources | nindent 10 }}
+        securityContext: {{- include "tickloom.containerSecurity" . | nindent 10 }}
+        terminationMessagePolicy: FallbackToLogsOnError
+        volumeMounts:
+          - {name: tmp, mountPath: /tmp}
+    volumes:
+      - name: tmp
+        emptyDir: {sizeLimit: 256Mi}
+{{- end }}

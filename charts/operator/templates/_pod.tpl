@@ -1,0 +1,52 @@
+{{- define "operator.environment" -}}
+{{- $v := .ctx.Values -}}
+- name: TICKLOOM_OPERATOR_OWN_NAMESPACE
+  valueFrom:
+    fieldRef: {fieldPath: metadata.namespace}
+{{- $given := dict
+  "NAMESPACES" (join "," $v.watch.namespaces)
+  "IDENTITY" $v.settings.identity
+  "LEASE" $v.settings.lease
+  "LEASE_SECONDS" $v.settings.leaseSeconds
+  "SHARDS" $v.shards
+  "SHARD" .shard
+  "WORKERS" $v.settings.workers
+  "RESYNC_SECONDS" $v.settings.resyncSeconds
+  "POLL_SECONDS" $v.settings.pollSeconds
+  "POLL_SETTLING_SECONDS" $v.settings.pollSettlingSeconds
+  "PROGRESS_URL" $v.settings.progressUrl
+  "STARTS_PER_SECOND" $v.settings.startsPerSecond
+  "STARTS_BURST" $v.settings.startsBurst
+  "HEALTH_PORT" $v.port
+  "IMAGE" (include "tickloom.streamImage" .ctx)
+  "IMAGE_PULL_SECRETS" (join "," $v.global.imagePullSecrets)
+  "SERVICE_ACCOUNT" $v.settings.serviceAccount
+  "SPARK_SERVICE_ACCOUNT" $v.global.spark.serviceAccount
+  "KAFKA" (include "tickloom.kafka" .ctx)
+  "CASSANDRA" (include "tickloom.cassandra" .ctx)
+  "KEYSPACE" $v.global.cassandra.keyspace
+  "TOPIC_PREFIX" $v.global.kafka.topicPrefix
+  "REPLICATION" $v.global.replication }}
+{{- range $name, $value := $given }}
+- name: TICKLOOM_OPERATOR_{{ $name }}
+  value: {{ $value | toString | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "operator.ingress" -}}
+- from: {{- include "tickloom.metricsReaders" . | nindent 4 }}
+  ports:
+    - {protocol: TCP, port: http}
+{{- end }}
+
+{{- define "operator.egress" -}}
+{{ include "tickloom.toDns" . }}
+{{ include "tickloom.toApiServer" . }}
+- to:
+    - namespaceSelector: {}
+      podSelector:
+        matchLabels:
+          app.kubernetes.io/name: tickloom-stream
+  ports:
+    - {protocol: TCP, port: 4040}
+{{- end }}

@@ -1,0 +1,161 @@
+"""The operator's chart says all settings, and grants what the manifests grant."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from operators.streamjob.settings import OperatorSettings
+from tests.unit.charts.rendering import ROOT, environment, named, of_kind, pod_labels, pod_spec
+from tickloom.stream.job import Spec
+
+MANIFESTS = ROOT / "manifests"
+DIFFERENT = {"own_namespace", "kafka", "cassandra"}
+"""Settings whose value follows from the release."""
+
+
+def rules(*roles):
+    """Return what Roles grant, as a set of (group, resource, verb)."""
+    return {
+        (group, resource, verb)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def of_manifests(name):
+    documents = list(yaml.safe_load_all((MANIFESTS / "operator" / f"{name}.yaml").read_text(encoding="utf-8")))
+    return of_kind(documents, "Role", "ClusterRole")
+
+
+def variables(charts, values=None):
+    deployment = named(charts.render("operator", values), "Deployment", "tickloom-operator")
+    return environment(pod_spec(deployment)["containers"][0])
+
+
+def test_every_setting_can_be_reached_and_the_defaults_are_the_operators_own(charts, monkeypatch):
+    found = variables(charts)
+    assert set(found) == {f"TICKLOOM_OPERATOR_{name.upper()}" for name in OperatorSettings.model_fields}
+    for name, value in found.items():
+        if isinstance(value, str):
+            monkeypatch.setenv(name, value)
+    read = OperatorSettings()
+    for name, info in OperatorSettings.model_fields.items():
+        if name not in DIFFERENT:
+            assert getattr(read, name) == info.default, name
+    assert read.kafka == "tickloom-kafka.demo.svc:9092"
+    assert read.cassandra == "tickloom-cassandra.demo.svc:9042"
+
+
+def test_each_setting_is_passed_on(charts):
+    values = {
+        "global": {
+            "imageRegistry": "reg",
+            "imagePullSecrets": ["a", "b"],
+            "replication": 3,
+            "kafka": {"bootstrapServers": "{{ .Release.Name }}-x:1", "topicPrefix": "morocco-"},
+            "cassandra": {"contactPoints": "c:2", "keyspace": "k"},
+            "stream": {"image": {"repository": "stream", "tag": "9"}},
+            "spark": {"serviceAccount": "s"},
+        },
+        "watch": {"namespaces": ["n", "m"]},
+        "settings": {"identity": "me", "lease": "l", "leaseSeconds": 20, "workers": 3, "resyncSeconds": 60.5}
+        | {"pollSeconds": 7, "pollSettlingSeconds": 0.5, "progressUrl": "http://p", "startsPerSecond": 2.5}
+        | {"startsBurst": 4, "serviceAccount": "sa"},
+        "port": 9000,
+    }
+    found = {
+        name.removeprefix("TICKLOOM_OPERATOR_").lower(): value for name, value in variables(charts, values).items()
+    }
+    assert found == {
+        "own_namespace": {"fieldRef": {"fieldPath": "metadata.namespace"}},
+        "namespaces": "n,m",
+        "identity": "me",
+        "lease": "l",
+        "lease_seconds": "20",
+        "shards": "1",
+        "shard": "0",
+        "workers": "3",
+        "resync_seconds": "60.5",
+        "poll_seconds": "7",
+        "poll_settling_seconds": "0.5",
+        "progress_url": "http://p",
+        "starts_per_second": "2.5",
+        "starts_burst": "4",
+        "health_port": "9000",
+        "image": "reg/stream:9",
+        "image_pull_secrets": "a,b",
+        "service_account": "sa",
+        "spark_service_account": "s",
+        "kafka": "tickloom-x:1",
+        "cassandra": "c:2",
+        "keyspace": "k",
+        "topic_prefix": "morocco-",
+        "replication": "3",
+    }
+
+
+def test_it_is_granted_what_the_manifests_grant(charts):
+    everywhere = of_kind(charts.render("operator"), "Role", "ClusterRole")
+    assert rules(*everywhere) == rules(*of_manifests("clusterwide"))
+    here = of_kind(charts.render("operator", {"watch": {"namespaces": ["demo"]}}), "Role", "ClusterRole")
+    assert {it["kind"] for it in here} == {"Role"}
+    assert rules(*here) == rules(*of_manifests("namespaced"))
+
+
+def test_named_namespaces_each_get_a_role_and_nothing_reaches_further(charts):
+    manifests = charts.render("operator", {"watch": {"namespaces": ["a", "b"]}})
+    assert not of_kind(manifests, "ClusterRole", "ClusterRoleBinding")
+    granted = {it["metadata"]["namespace"]: it for it in of_kind(manifests, "RoleBinding")}
+    assert set(granted) == {"a", "b", "demo"}
+    for it in granted.values():
+        assert it["subjects"] == [{"kind": "ServiceAccount", "name": "tickloom-operator", "namespace": "demo"}]
+    lease = named(manifests, "Role", "tickloom-operator-lease")
+    assert rules(lease) == {("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")}
+
+
+def test_shards_are_deployments_of_their_own(charts):
+    manifests = charts.render("operator", {"shards": 3, "replicas": 2})
+    deployments = of_kind(manifests, "Deployment")
+    said = [environment(pod_spec(it)["containers"][0]) for it in deployments]
+    assert [it["TICKLOOM_OPERATOR_SHARD"] for it in said] == ["0", "1", "2"]
+    assert {it["TICKLOOM_OPERATOR_SHARDS"] for it in said} == {"3"}
+    labels = [pod_labels(it) for it in deployments]
+    assert len({tuple(sorted(it.items())) for it in labels}) == 3
+    chosen = named(manifests, "Service", "tickloom-operator-metrics")["spec"]["selector"]
+    assert all(chosen.items() <= it.items() for it in labels)
+
+
+def test_two_releases_of_one_name_do_not_meet_in_what_has_no_namespace(charts):
+    names = {
+        of_kind(charts.render("operator", namespace=place), "ClusterRole")[0]["metadata"]["name"] for place in "ab"
+    }
+    assert len(names) == 2
+
+
+def test_the_deployment_starts_alone_and_answers_where_it_says(charts):
+    deployment = named(charts.render("operator", {"port": 9000}), "Deployment", "tickloom-operator")
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    (container,) = pod_spec(deployment)["containers"]
+    assert container["ports"] == [{"name": "http", "containerPort": 9000}]
+    paths = {probe: container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")}
+    assert paths == {"readinessProbe": "/readyz", "livenessProbe": "/healthz"}
+
+
+@pytest.mark.parametrize("path", sorted((MANIFESTS / "crds").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_crd_is_the_generated_one_and_stays(charts, path: Path):
+    copy = ROOT / "charts" / "crds" / "files" / path.name
+    assert copy.read_text() == path.read_text(), f"cp {path.relative_to(ROOT)} {copy.relative_to(ROOT)}"
+    (rendered,) = charts.render("crds")
+    generated = yaml.safe_load(path.read_text())
+    assert rendered["spec"] == generated["spec"]
+    assert rendered["metadata"]["name"] == generated["metadata"]["name"]
+    assert rendered["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_default_driver_is_what_the_laptop_profile_counts_with():
+    driver = Spec(tickers=("AAPL",), market="XNYS").runtime.driver
+    assert (driver.cores, driver.memory, driver.memory_overhead) == (2, "1g", "1536m")

@@ -1,0 +1,234 @@
+"""Ingestion, Spark, MLflow and the chart of third-party operators."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+from configparser import ConfigParser
+from textwrap import dedent
+
+import pytest
+import yaml
+
+from tests.unit.charts.rendering import CHARTS, PROFILES, SOURCES, environment, named, of_kind, pod_spec
+from tests.unit.charts.test_operator import rules
+from tickloom.store.schema import MIGRATIONS
+from tickloom.stream.job import Spec, StreamJob
+
+
+def configuration(manifests, name):
+    return yaml.safe_load(named(manifests, "ConfigMap", name)["data"]["ingest.yaml"])
+
+
+def test_each_source_runs_as_it_says_with_its_own_configuration(charts):
+    manifests = charts.render("ingest", {"sources": SOURCES, "topic": "morocco-stock-prices"})
+    kinds = {it["metadata"]["name"]: it["kind"] for it in of_kind(manifests, "Deployment", "CronJob")}
+    assert kinds == {"tickloom-ingest-always": "Deployment", "tickloom-ingest-nightly": "CronJob"}
+    (job,) = of_kind(manifests, "Job")
+    assert job["metadata"]["name"].startswith("tickloom-ingest-replay-")
+    for source in SOURCES:
+        wanted = {name: value for name, value in source.items() if name != "pod"}
+        found = configuration(manifests, f"tickloom-ingest-{source['name']}")
+        assert found == {"topic": "morocco-stock-prices", "sources": [wanted]}
+
+
+def test_what_ends_is_told_to_end_and_what_stays_says_when_it_is_ready(charts):
+    manifests = charts.render("ingest", {"sources": SOURCES})
+    for it in of_kind(manifests, "Deployment", "CronJob", "Job"):
+        (container,) = pod_spec(it)["containers"]
+        stays = it["kind"] == "Deployment"
+        assert ("--until-finished" in container["args"]) is not stays
+        assert ("readinessProbe" in container) is stays
+        assert container["args"][:2] == ["--config", "/etc/tickloom/ingest.yaml"]
+        assert {"name": "config", "mountPath": "/etc/tickloom", "readOnly": True} in container["volumeMounts"]
+
+
+def test_a_change_of_one_source_restarts_it_alone(charts):
+    def sums(sources):
+        found = of_kind(charts.render("ingest", {"sources": sources}), "Deployment")
+        return {
+            it["metadata"]["name"]: it["spec"]["template"]["metadata"]["annotations"]["checksum/config"] for it in found
+        }
+
+    first, second = {"name": "a", "kind": "gbm"}, {"name": "b", "kind": "gbm"}
+    before, after = sums([first, second]), sums([first, {**second, "rate": 9}])
+    assert before["tickloom-ingest-a"] == after["tickloom-ingest-a"]
+    assert before["tickloom-ingest-b"] != after["tickloom-ingest-b"]
+
+
+@pytest.mark.parametrize("profile", ["values-dev.yaml", "values-prod.yaml"])
+def test_the_service_takes_the_profiles_sources(charts, profile):
+    parse = pytest.importorskip("services.ingest.config", reason="needs the ingest service").parse
+    maps = of_kind(charts.render("tickloom", {}, (profile,)), "ConfigMap")
+    documents = [yaml.safe_load(it["data"]["ingest.yaml"]) for it in maps if "ingest.yaml" in it["data"]]
+    assert documents
+    for document in documents:
+        assert len(parse(document).sources) == 1
+
+
+def test_credentials_of_strimzi_come_together_as_the_code_reads_them(charts):
+    values = {"sources": SOURCES[:1], "global": {"kafka": {"strimziCluster": "{{ .Release.Name }}-kafka"}}}
+    (deployment,) = of_kind(charts.render("ingest", values), "Deployment")
+    template = deployment["spec"]["template"]
+    (volume,) = (it for it in template["spec"]["volumes"] if it["name"] == "kafka")
+    files = {}
+    for source in volume["projected"]["sources"]:
+        ((kind, it),) = source.items()
+        for item in it["items"]:
+            files[item["path"]] = (kind, it.get("name"), item.get("key"))
+    assert files == {
+        "username": ("downwardAPI", None, None),
+        "password": ("secret", "tickloom-kafka-ingest", "password"),
+        "ca.crt": ("secret", "tickloom-kafka-cluster-ca-cert", "ca.crt"),
+    }
+    assert template["metadata"]["annotations"]["tickloom.dev/kafka-user"] == "tickloom-kafka-ingest"
+    (container,) = template["spec"]["containers"]
+    assert environment(container)["TICKLOOM_KAFKA_CREDENTIALS"] == "/etc/tickloom-kafka"
+    assert {"name": "kafka", "mountPath": "/etc/tickloom-kafka", "readOnly": True} in container["volumeMounts"]
+
+
+def test_one_secret_with_all_credentials_goes_before_strimzis(charts):
+    values = {"sources": SOURCES[:1], "global": {"kafka": {"strimziCluster": "x", "credentialsSecret": "mine"}}}
+    (deployment,) = of_kind(charts.render("ingest", values), "Deployment")
+    volumes = pod_spec(deployment)["volumes"]
+    assert {"name": "kafka", "secret": {"secretName": "mine"}} in volumes
+
+
+def test_a_driver_may_make_executors_and_their_network_policy(charts):
+    manifests = charts.render("spark", {"namespaces": ["a", "b"]})
+    for place in ("a", "b"):
+        (role,) = (it for it in of_kind(manifests, "Role") if it["metadata"]["namespace"] == place)
+        granted = rules(role)
+        for resource in ("pods", "services", "configmaps", "persistentvolumeclaims"):
+            assert {("", resource, verb) for verb in ("create", "list", "delete", "deletecollection")} <= granted
+        assert ("networking.k8s.io", "networkpolicies", "create") in granted
+        assert not {it for it in granted if it[1] in ("secrets", "serviceaccounts", "roles", "pods/exec")}
+
+
+def test_who_submits_may_make_the_network_policy(charts):
+    manifests = charts.render("spark", {"submitters": [{"name": "controller", "namespace": "spark"}]})
+    binding = named(manifests, "RoleBinding", "tickloom-spark-submit")
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "controller", "namespace": "spark"}]
+    assert {resource for _, resource, _ in rules(named(manifests, "Role", "tickloom-spark-submit"))} == {
+        "networkpolicies"
+    }
+
+
+def test_a_profile_is_a_part_of_a_streamjob(charts):
+    for files in ((), ("values-gpu.yaml",)):
+        manifests = charts.render("tickloom", {}, files)
+        for name, text in named(manifests, "ConfigMap", "tickloom-spark-profiles")["data"].items():
+            spec = Spec(tickers=("AAPL",), market="XNYS", runtime=yaml.safe_load(text))
+            assert spec.runtime.pod_template["spec"]["tolerations"], name
+
+
+def test_executors_push_nobody_out(charts):
+    manifests = charts.render("spark", {"priorityClasses": {"create": True}})
+    found = {it["metadata"]["name"]: it for it in of_kind(manifests, "PriorityClass")}
+    assert found["demo-tickloom-spark-executor"]["preemptionPolicy"] == "Never"
+    assert found["demo-tickloom-spark-driver"]["value"] > found["demo-tickloom-spark-executor"]["value"]
+
+
+def test_mlflow_asks_who_one_is_and_keeps_its_password(charts):
+    manifests = charts.render("mlflow")
+    secret = named(manifests, "Secret", "tickloom-mlflow")
+    assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert len(base64.b64decode(secret["data"]["password"])) == 32
+    (container,) = pod_spec(named(manifests, "Deployment", "tickloom-mlflow"))["containers"]
+    assert "--app-name basic-auth" in container["args"][0]
+    assert environment(container)["ADMIN_PASSWORD"] == {"secretKeyRef": {"name": "tickloom-mlflow", "key": "password"}}
+    # the Secret is looked up by the name under which it is made, and each value of it is put back
+    text = (CHARTS / "mlflow" / "templates" / "kept.yaml").read_text()
+    assert 'lookup "v1" "Secret" .Release.Namespace $name' in text
+    for key in secret["data"]:
+        assert f"$there.{key} | default" in text or f'get $there "{key}" | default' in text
+
+
+def test_mlflow_in_production_has_no_volume_and_every_secret_from_outside(charts):
+    values = {
+        "auth": {"existingSecret": "admin"},
+        "database": {"existingSecret": "db"},
+        "artifacts": {"destination": "s3://b/m", "existingSecret": "s3"},
+        "replicas": 2,
+    }
+    manifests = charts.render("mlflow", values)
+    assert not of_kind(manifests, "Secret", "PersistentVolumeClaim")
+    said = environment(pod_spec(named(manifests, "Deployment", "tickloom-mlflow"))["containers"][0])
+    assert said["MLFLOW_BACKEND_STORE_URI"] == {"secretKeyRef": {"name": "db", "key": "uri"}}
+    assert said["AUTH_DATABASE"] == {"secretKeyRef": {"name": "db", "key": "auth-uri"}}
+    assert said["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://b/m"
+    assert said["AWS_SECRET_ACCESS_KEY"] == {"secretKeyRef": {"name": "s3", "key": "AWS_SECRET_ACCESS_KEY"}}
+
+
+def test_platform_brings_each_operator_by_a_condition_at_a_version(charts):
+    chart = yaml.safe_load((CHARTS / "platform" / "Chart.yaml").read_text())
+    values = yaml.safe_load((CHARTS / "platform" / "values.yaml").read_text())
+    schema = json.loads((CHARTS / "platform" / "values.schema.json").read_text())
+    conditions = {it["condition"] for it in chart["dependencies"]}
+    assert conditions == {f"enable.{name}" for name in values["enable"]}
+    assert set(schema["properties"]["enable"]["properties"]) == set(values["enable"])
+    table = (CHARTS / "README.md").read_text()
+    for it in chart["dependencies"]:
+        assert it["version"].count(".") == 2
+        assert f"| {it['name']} | {it['version']} | {it['repository']} |" in table
+
+
+def test_platform_renders_what_its_conditions_say(charts, tmp_path):
+    """Stand-ins take the places of the operators' charts, which are fetched over the network."""
+    here = tmp_path / "platform"
+    shutil.copytree(CHARTS / "platform", here)
+    chart = yaml.safe_load((here / "Chart.yaml").read_text())
+    for it in chart["dependencies"]:
+        folder = here / "charts" / it["name"] / "templates"
+        folder.mkdir(parents=True)
+        (folder.parent / "Chart.yaml").write_text(f"apiVersion: v2\nname: {it['name']}\nversion: {it['version']}\n")
+        (folder / "it.yaml").write_text("kind: ConfigMap\napiVersion: v1\nmetadata: {name: {{ .Chart.Name }}}\n")
+
+    def brought(*options):
+        text = charts.helm("template", "platform", str(here), *options)
+        return {it["metadata"]["name"] for it in yaml.safe_load_all(text) if it}
+
+    everything = {it["name"] for it in chart["dependencies"]}
+    assert brought() == everything - {"keda"}
+    assert brought("--set", "enable.keda=true,enable.strimzi=false") == everything - {"strimzi-kafka-operator"}
+
+
+def test_mlflow_reads_its_administrator_whatever_signs_the_password_has(charts, tmp_path):
+    (container,) = pod_spec(named(charts.render("mlflow"), "Deployment", "tickloom-mlflow"))["containers"]
+    (tmp_path / "mlflow").write_text('#!/bin/sh\necho "$@" "${ADMIN_PASSWORD:-gone}"\n')
+    (tmp_path / "mlflow").chmod(0o755)
+    given = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "MLFLOW_AUTH_CONFIG_PATH": str(tmp_path / "auth.ini"),
+        "DEFAULT_PERMISSION": "READ",
+        "ADMIN_USERNAME": "admin",
+        "ADMIN_PASSWORD": "50% of $HOME\\'\"",
+        "AUTH_DATABASE": "postgresql://u:p%40x@h/db",
+    }
+    done = subprocess.run(
+        [*container["command"], *container["args"]], env=given, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[-1] == "gone"
+    read = ConfigParser()
+    read.read(tmp_path / "auth.ini")
+    assert read["mlflow"]["admin_password"] == given["ADMIN_PASSWORD"]
+    assert read["mlflow"]["database_uri"] == given["AUTH_DATABASE"]
+    assert (tmp_path / "auth.ini").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("profile", list(PROFILES))
+def test_what_is_said_after_an_installation_can_be_done(charts, profile):
+    files = [part for name in PROFILES[profile] for part in ("-f", f"tickloom/{name}")]
+    said = charts.helm("install", "tickloom", "tickloom", "-n", "demo", "--dry-run=client", *files).split("NOTES:")[1]
+    (manifest,) = re.findall(r"<<YAML\n(.*?)\n *YAML\n", said, re.DOTALL)
+    job = StreamJob.model_validate(yaml.safe_load(dedent(manifest)))
+    secrets = re.findall(r"create secret generic (\S+)", said)
+    assert secrets == ([job.spec.source.credentials] if job.spec.source.credentials else [])
+    if secrets:
+        users = of_kind(charts.render("tickloom", {}, PROFILES[profile]), "KafkaUser")
+        assert re.findall(r"username=(\S+)", said)[0] in {it["metadata"]["name"] for it in users}
+    for columns, table in re.findall(r"SELECT (.*) FROM tickloom\.(\w+)", said):
+        (made,) = (text for it in MIGRATIONS for text in it.statements if f"TABLE IF NOT EXISTS {table} (" in text)
+        assert all(re.search(rf"\b{column}\b", made) for column in columns.split(", "))

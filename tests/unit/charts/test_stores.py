@@ -1,0 +1,270 @@
+"""Kafka and Cassandra: settings, names, rights, and what is asked for in each mode."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.unit.charts.rendering import CHARTS, environment, named, of_kind, pod_spec
+from tickloom.bus.topics import PARTITIONS, ROLES
+from tickloom.cli.main import group
+
+STRIMZI = {"mode": "strimzi"}
+OPERATED = {"mode": "cass-operator"}
+
+
+def acls(user):
+    """Return what a KafkaUser may do, as (kind, name, operation)."""
+    return {
+        (acl["resource"]["type"], acl["resource"]["name"], operation)
+        for acl in user["spec"]["authorization"]["acls"]
+        for operation in acl["operations"]
+    }
+
+
+def test_topics_are_those_that_the_application_would_make(charts):
+    topics = of_kind(charts.render("kafka", STRIMZI), "KafkaTopic")
+    assert {it["spec"]["topicName"] for it in topics} == set(ROLES)
+    for it in topics:
+        role = ROLES[it["spec"]["topicName"]]
+        assert {name: str(value) for name, value in it["spec"]["config"].items()} == role.config(3)
+        assert (it["spec"]["partitions"], it["spec"]["replicas"]) == (PARTITIONS, 3)
+        assert it["metadata"]["labels"]["strimzi.io/cluster"] == "tickloom-kafka"
+        assert it["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_a_topic_takes_another_name_and_rights_follow(charts):
+    values = {
+        **STRIMZI,
+        "global": {"kafka": {"topicPrefix": "morocco-"}},
+        "topics": {"names": {"prices": "morocco_Stock.prices"}},
+    }
+    manifests = charts.render("kafka", values)
+    names = {it["spec"]["topicName"]: it["metadata"]["name"] for it in of_kind(manifests, "KafkaTopic")}
+    assert names["morocco_Stock.prices"] == "morocco-stock.prices"
+    assert set(names) == {"morocco_Stock.prices", *(f"morocco-{role}" for role in ROLES if role != "prices")}
+    ingest, stream = (named(manifests, "KafkaUser", f"tickloom-kafka-{who}") for who in ("ingest", "stream"))
+    assert ("topic", "morocco_Stock.prices", "Write") in acls(ingest)
+    assert ("topic", "morocco_Stock.prices", "Read") in acls(stream)
+    # drivers make the topics of all roles, also those that have another name here
+    assert ("topic", "morocco-prices", "Create") in acls(stream)
+
+
+def test_users_may_do_what_they_must_and_no_more(charts):
+    manifests = charts.render("kafka", STRIMZI)
+    seen = {"Describe", "DescribeConfigs"}
+    ingest = acls(named(manifests, "KafkaUser", "tickloom-kafka-ingest"))
+    assert ingest == {("topic", role, do) for role in ("prices", "news") for do in (*seen, "Write")}
+    stream = acls(named(manifests, "KafkaUser", "tickloom-kafka-stream"))
+    assert {(name, do) for _, name, do in stream if do not in seen} == {
+        *((role, "Read") for role in ("prices", "news")),
+        *((role, "Write") for role in ("bars", "anomalies", "sentiment", "dead-letters")),
+        ("spark-kafka-source", "Read"),
+    }
+    assert {name for kind, name, do in stream if kind == "topic" and do == "Describe"} == set(ROLES)
+    for user in of_kind(manifests, "KafkaUser"):
+        assert user["spec"]["authentication"] == {"type": "scram-sha-512"}
+
+
+def test_the_strimzi_cluster_survives_a_rack(charts):
+    manifests = charts.render("kafka", STRIMZI)
+    kafka = named(manifests, "Kafka", "tickloom-kafka")["spec"]["kafka"]
+    assert kafka["rack"] == {"topologyKey": "topology.kubernetes.io/zone"}
+    (listener,) = kafka["listeners"]
+    assert (listener["tls"], listener["authentication"]) == (True, {"type": "scram-sha-512"})
+    assert (kafka["config"]["default.replication.factor"], kafka["config"]["min.insync.replicas"]) == (3, 2)
+    largest = max(role.max_message_bytes for role in ROLES.values())
+    assert kafka["config"]["message.max.bytes"] >= largest
+    pools = {tuple(it["spec"]["roles"]): it["spec"] for it in of_kind(manifests, "KafkaNodePool")}
+    assert {roles: pool["replicas"] for roles, pool in pools.items()} == {("broker",): 3, ("controller",): 3}
+    for pool in pools.values():
+        rules = {
+            it["topologyKey"]: it["whenUnsatisfiable"] for it in pool["template"]["pod"]["topologySpreadConstraints"]
+        }
+        assert rules["kubernetes.io/hostname"] == "DoNotSchedule"
+        assert pool["storage"]["volumes"][0]["deleteClaim"] is False
+
+
+def test_own_settings_of_the_brokers_go_first(charts):
+    values = {**STRIMZI, "strimzi": {"config": {"message.max.bytes": 9000000, "log.cleaner.threads": 2}}}
+    config = named(charts.render("kafka", values), "Kafka", "tickloom-kafka")["spec"]["kafka"]["config"]
+    assert (config["message.max.bytes"], config["log.cleaner.threads"]) == (9000000, 2)
+    assert config["min.insync.replicas"] == 2
+
+
+def test_clients_find_the_broker_at_the_address_that_it_tells(charts):
+    manifests = charts.render("kafka", release="demo", namespace="here")
+    broker = named(manifests, "StatefulSet", "demo-kafka")
+    (container,) = pod_spec(broker)["containers"]
+    said = environment(container)
+    assert said["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://demo-kafka.here.svc:9092"
+    assert int(said["KAFKA_MESSAGE_MAX_BYTES"]) >= max(role.max_message_bytes for role in ROLES.values())
+    service = named(manifests, "Service", "demo-kafka")["spec"]
+    assert service["selector"].items() <= broker["spec"]["template"]["metadata"]["labels"].items()
+    assert service["ports"][0]["port"] == 9092
+    (job,) = of_kind(manifests, "Job")
+    assert environment(pod_spec(job)["containers"][0])["TICKLOOM_KAFKA"] == "demo-kafka.here.svc:9092"
+    # Kafka calls anything that is no partition in its log's folder a fault, also a volume's lost+found
+    assert said["KAFKA_LOG_DIRS"].startswith("/var/lib/kafka/data/")
+
+
+@pytest.mark.parametrize("chart", ["kafka", "cassandra"])
+def test_a_job_is_new_only_when_what_it_does_is_new(charts, chart):
+    def name(values=None):
+        (job,) = of_kind(charts.render(chart, values), "Job")
+        return job["metadata"]["name"]
+
+    assert name() == name({"dev": {"storage": {"size": "9Gi"}}})
+    assert name() != name({"global": {"stream": {"image": {"tag": "0.2.0"}}}})
+    assert len(name({"fullnameOverride": "x" * 60})) <= 63
+
+
+@pytest.mark.parametrize(
+    ("chart", "values"),
+    [("kafka", {}), ("cassandra", {}), ("cassandra", {"migrate": {"datacenters": {"dc1": 3, "dc2": 2}}})],
+)
+def test_jobs_call_verbs_that_there_are(charts, chart, values):
+    (job,) = of_kind(charts.render(chart, values), "Job")
+    verb, *options = pod_spec(job)["containers"][0]["args"]
+    page = CliRunner().invoke(group, [verb, "--help"], terminal_width=200)
+    assert page.exit_code == 0
+    for option in options:
+        if option.startswith("--"):
+            assert option.partition("=")[0] in page.output
+
+
+def test_a_keyspace_is_made_in_the_data_centres_that_values_name(charts):
+    (job,) = of_kind(charts.render("cassandra", {"migrate": {"datacenters": {"dc1": 3}}}), "Job")
+    assert "--data-center=dc1=3" in pod_spec(job)["containers"][0]["args"]
+
+
+def test_the_data_centre_has_three_racks_and_stays(charts):
+    found = named(charts.render("cassandra", OPERATED), "CassandraDatacenter", "dc1")
+    assert [rack["name"] for rack in found["spec"]["racks"]] == ["rack1", "rack2", "rack3"]
+    assert found["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    # cass-operator's Service is CLUSTER-DATACENTRE-service, which the profile for production names
+    prod = charts.render("tickloom", {}, ("values-prod.yaml",))
+    ingest = next(it for it in of_kind(prod, "Deployment") if "ingest" in it["metadata"]["name"])
+    contact = environment(pod_spec(ingest)["containers"][0])["TICKLOOM_CASSANDRA"]
+    assert contact == f"{found['spec']['clusterName']}-dc1-service.demo.svc:9042"
+
+
+def test_a_backup_finds_the_nodes_of_either_mode(charts):
+    for mode in ("dev", "cass-operator"):
+        manifests = charts.render("cassandra", {"mode": mode, "backup": {"enabled": True}})
+        (job,) = of_kind(manifests, "CronJob")
+        said = environment(pod_spec(job)["containers"][0])["SELECTOR"]
+        wanted = dict(pair.split("=") for pair in said.split(","))
+        policy = named(manifests, "NetworkPolicy", "tickloom-cassandra")["spec"]["podSelector"]["matchLabels"]
+        assert wanted == policy
+        (claim,) = of_kind(manifests, "PersistentVolumeClaim")
+        assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        assert claim["metadata"]["name"] in str(of_kind(manifests, "StatefulSet", "CassandraDatacenter"))
+
+
+def test_without_backup_nobody_may_run_anything_in_a_pod(charts):
+    manifests = charts.render("cassandra")
+    assert not of_kind(manifests, "Role", "ServiceAccount", "CronJob", "PersistentVolumeClaim")
+
+
+def test_a_backup_goes_elsewhere_before_the_job_ends(charts):
+    values = {"backup": {"enabled": True, "upload": {"image": "aws:2", "command": ["aws", "s3"], "secret": "keys"}}}
+    (job,) = of_kind(charts.render("cassandra", values), "CronJob")
+    spec = pod_spec(job)
+    assert [it["name"] for it in spec["initContainers"]] == ["backup"]
+    (upload,) = spec["containers"]
+    assert (upload["command"], upload["envFrom"]) == (["aws", "s3"], [{"secretRef": {"name": "keys"}}])
+
+
+@pytest.fixture
+def backup(monkeypatch):
+    """The script of the chart, as a module."""
+    spec = importlib.util.spec_from_file_location("backup", CHARTS / "cassandra" / "files" / "backup.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name, value in {"KEYSPACE": "tickloom", "KEEP": "7"}.items():
+        monkeypatch.setenv(name, value)
+    return module
+
+
+def test_a_backup_has_every_node_before_it_counts(backup):
+    done = []
+
+    def run(pod, command):
+        done.append((pod, dict(it.split("=", 1) for it in command[1:-3]), command[-1]))
+        return "1024\n"
+
+    backup.main(["backup"], ["a", "b"], run)
+    assert [pod for pod, _, _ in done] == ["a", "b", "a"]
+    assert [text for _, _, text in done] == [backup.BACKUP, backup.BACKUP, backup.DONE]
+    tags = {values["TAG"] for _, values, _ in done}
+    assert len(tags) == 1
+    assert backup.TAG.fullmatch(tags.pop())
+    assert done[-1][1]["KEEP"] == "7"
+
+
+def test_a_backup_that_fails_in_one_node_does_not_count(backup):
+    done = []
+
+    def run(pod, command):
+        if pod == "b":
+            raise SystemExit("b: exit code 1")
+        done.append(command[-1])
+        return "1024\n"
+
+    with pytest.raises(SystemExit, match="b: exit code 1"):
+        backup.main(["backup"], ["a", "b"], run)
+    assert backup.DONE not in done
+
+
+@pytest.mark.parametrize("arguments", [[], ["restore"], ["restore", "../etc"], ["delete", "20260102T030405Z"]])
+def test_only_a_tag_is_restored(backup, arguments):
+    with pytest.raises(SystemExit, match=re.escape("known: backup, restore 20260102T030405Z")):
+        backup.main(arguments, ["a"], lambda *_: "")
+
+
+def test_nothing_is_done_where_no_node_is_ready(backup):
+    with pytest.raises(SystemExit, match="no pod of Cassandra is ready"):
+        backup.main(["backup"], [], lambda *_: "")
+
+
+NODETOOL = """#!/bin/bash
+echo "$@" >>"$CALLS"
+table=$DATA/tickloom/stock_prices-0a1b
+case $1 in
+  snapshot) mkdir -p "$table/snapshots/$3" && echo rows >"$table/snapshots/$3/oa-1-big-Data.db";;
+  clearsnapshot) rm -rf "$table/snapshots/$3";;
+  import) cat "$4"/*-Data.db;;
+esac
+"""
+
+
+def test_what_a_node_packs_is_what_it_loads_again(backup, tmp_path):
+    if shutil.which("bash") is None:
+        pytest.skip("needs bash")
+    store, data, calls = tmp_path / "backup", tmp_path / "node" / "data", tmp_path / "calls"
+    for folder in (store, data / "tickloom" / "empty-2c3d", tmp_path / "bin"):
+        folder.mkdir(parents=True)
+    (tmp_path / "bin" / "nodetool").write_text(NODETOOL)
+    (tmp_path / "bin" / "nodetool").chmod(0o755)
+
+    def run(text, tag, **more):
+        here = text.replace("/backup", str(store)).replace("/var/lib/cassandra", str(data.parent))
+        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        command = backup.script(here, PATH=path, DATA=str(data), CALLS=str(calls), TAG=tag, KEYSPACE="tickloom", **more)
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+    tags = [f"2026010{day}T030405Z" for day in range(1, 5)]
+    for tag in tags:
+        (size,) = run(backup.BACKUP, tag)
+        assert int(size) > 0
+        run(backup.DONE, tag, KEEP="2")
+    assert sorted(it.name for it in store.iterdir()) == tags[2:]
+    assert not list(data.rglob("snapshots/*"))
+    assert run(backup.RESTORE, tags[3]) == ["stock_prices", "rows"]
+    assert calls.read_text().splitlines()[-1].startswith("import tickloom stock_prices ")
+    assert not (data.parent / "restore").exists()
