@@ -143,6 +143,7 @@ class Status(Model):
     last_reconciled_spec: str | None = Field(None, description="Spec of the current driver, as JSON.")
     last_stable_spec: str | None = Field(None, description="Spec that last proved itself, as JSON.")
     rejected_hash: str | None = Field(None, description="Hash of a spec that did not prove itself in time.")
+    rejected_why: str | None = Field(None, max_length=1024, description="What was wrong with it last.")
     failures: Failures = Field(default_factory=Failures, description="Failures in a row.")
     progress: Reported = Field(default_factory=Reported, description="What the driver last reported.")
     progress_at: float | None = Field(None, description="When progress was last written here, in seconds since 1970.")

@@ -104,7 +104,8 @@ def deadline(draft: Draft, target: Target, current: Driver) -> bool:
         return False
     draft.tell("Warning", "RolledBack", f"{text}: going back to the last good manifest")
     draft.why = "the upgrade failed: back to the last good manifest"
-    draft.update(rejected_hash=target.hash, step="Stopping")
+    why = current.message or (status.failures.message if status.failures.count else None)
+    draft.update(rejected_hash=target.hash, rejected_why=why and why[:1024], step="Stopping")
     draft.phase("RollingBack")
     draft.condition("Degraded", True, "RolledBack", f"{text}; the last good manifest comes back")
     draft.condition("Ready", False, "RolledBack", text)

@@ -40,7 +40,8 @@ def _change(draft: Draft, target: Target, current: Driver) -> None:
     what = f"to {target.spec.replicas} executors" if scaled else "to the changed manifest"
     if target.rolled_back:
         what = "back to the last good manifest"
-    draft.tell("Normal", "Stopping", f"restart from the checkpoint {what}: driver of epoch {current.epoch} stops")
+    where = "with a new checkpoint, reading the topic anew," if target.new_checkpoint else "from the checkpoint"
+    draft.tell("Normal", "Stopping", f"restart {where} {what}: driver of epoch {current.epoch} stops")
     draft.why = "the driver shall be stopped"
     draft.update(step="Stopping")
     _stop(draft, target, current)
@@ -105,7 +106,8 @@ def _healthy(draft: Draft, target: Target, report: Report) -> None:
             draft.update(stable=True, last_stable_spec=target.json)
             draft.tell("Normal", "Stable", f"epoch {status.epoch} has proved itself: its manifest is the last good one")
         else:
-            done = f"{report.checks} of {rules.stable_batches} checks, lag {report.lag} of at most {most}"
+            lag = "unknown" if report.lag is None else report.lag
+            done = f"{report.checks} of {rules.stable_batches} checks, lag {lag} of at most {most}"
             draft.condition("Progressing", True, "Settling", done)
     if draft.status.stable:
         draft.condition("Progressing", False, "Stable")

@@ -74,7 +74,7 @@ def choose(draft: Draft) -> Target | None:
     draft.condition("Degraded", True, problems[0].reason, text)
     if any(item.reason == "SecretMissing" for item in problems):
         draft.look_again(SECRET_AGAIN_S)  # Secrets are not watched: that would take the right to list them all
-    if seen.status.phase != "Refused" and not _said(seen, text):
+    if not _said(seen, text):
         draft.tell("Warning", problems[0].reason, text)
     if last is None:
         return None
@@ -114,7 +114,8 @@ def _unless_rejected(draft: Draft, target: Target) -> Target:
         "Degraded",
         True,
         "RolledBack",
-        "this manifest was not good in time and the last good one runs; change it, and it is tried again",
+        "this manifest was not good in time and the last good one runs; change it, and it is tried again"
+        + (f". What was wrong: {seen.status.rejected_why}" if seen.status.rejected_why else ""),
     )
     good, _ = _resolved(draft, stable, keep=True)
     assert good is not None
@@ -142,6 +143,8 @@ def _resolved(draft: Draft, spec: Spec, *, keep: bool = False) -> tuple[Target |
                 "install kubeflow's spark-operator"
             )
             draft.condition("Degraded", True, "NoExecutors", text)
+            if not _said(seen, text):
+                draft.tell("Warning", "NoExecutors", text)
             replicas = 1
         replicas = _capped(draft, spec, replicas)
         spec = spec.model_copy(
@@ -165,5 +168,7 @@ def _capped(draft: Draft, spec: Spec, replicas: int) -> int:
             "spec.source.minPartitions splits further"
         )
         draft.condition("Degraded", True, "ScaleCapped", text)
+        if not _said(draft.seen, text):
+            draft.tell("Warning", "ScaleCapped", text)
         return most
     return replicas

@@ -3,9 +3,7 @@
 What needs the package kubernetes is imported by the fixtures, for without it the tests are skipped.
 """
 
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,47 +12,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.cluster.operator_process import ROOT
+from tests.cluster import images
 from tickloom.local.stack import Endpoints
 
 if TYPE_CHECKING:
     from tests.cluster.scenarios.stage import Place, Stage
 
-IMAGE = "localhost/tickloom-stream:dev"
-PARTS = {"kafka": "docker.io/apache/kafka:4.3.1", "cassandra": "docker.io/library/cassandra:5.0.9"}
-BUILD = ROOT.parent / "shared" / "cluster" / "image"
-STAND_INS = ROOT.parent / "shared" / "cluster" / "stand-ins" / "load"
 READY_WITHIN_S = 180.0
 REACHED_WITHIN_S = 10.0
 
 
-def _held(kube: Any) -> set[str]:
-    from kubernetes import client
-
-    nodes = client.CoreV1Api(kube).list_node().items
-    return {name for node in nodes for image in node.status.images or () for name in image.names or ()}
-
-
 @pytest.fixture(scope="session")
 def stream_image(kube: Any) -> str:
-    """Return the image of this working tree's application, built and loaded into the cluster."""
-    if BUILD.exists() and shutil.which("buildah"):  # also where there is one: it may be of another working tree
-        name = IMAGE.removeprefix("localhost/")
-        subprocess.run([BUILD, name, ROOT / "images" / "stream" / "Dockerfile", ROOT], check=True, cwd=ROOT)
-    elif IMAGE not in _held(kube):
-        pytest.skip(f"needs the image {IMAGE}: build images/stream and load it into the cluster")
-    return IMAGE
+    """Return the image of this working tree's application."""
+    return images.own(kube, "stream")
 
 
 @pytest.fixture(scope="session")
 def part_images(kube: Any) -> None:
-    """Have the cluster hold the images of Kafka and Cassandra, unless it can pull them."""
-    absent = [part for part, image in PARTS.items() if image not in _held(kube)]
-    if absent and STAND_INS.exists():
-        subprocess.run([STAND_INS, *absent], check=True)
+    """Have the cluster hold Kafka and Cassandra."""
+    images.parts(kube)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def own_stage(kube: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stage"]:
     """A stage for all tests of this folder."""
     from tests.cluster.scenarios.stage import Stage, give_back_volumes
@@ -64,18 +44,20 @@ def own_stage(kube: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator["
         yield stage
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def real(kube: Any, own_stage: "Stage", stream_image: str, part_images: None) -> "Place":
     """A namespace with Kafka, Cassandra and an operator that knows them."""
     from kubernetes import client, utils
 
     place = own_stage.place()
-    for part in PARTS:
+    for part in images.PARTS:
         path = Path(__file__).parents[1] / "stack" / f"{part}.yaml"
         for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             utils.create_from_dict(kube, document, namespace=place.namespace)
     apps, until = client.AppsV1Api(kube), time.monotonic() + READY_WITHIN_S
-    while not all(apps.read_namespaced_deployment(part, place.namespace).status.ready_replicas for part in PARTS):
+    while not all(
+        apps.read_namespaced_deployment(part, place.namespace).status.ready_replicas for part in images.PARTS
+    ):
         assert time.monotonic() < until, f"Kafka and Cassandra are not ready after {READY_WITHIN_S:.0f} s"
         time.sleep(1)
     environment = {
@@ -87,14 +69,14 @@ def real(kube: Any, own_stage: "Stage", stream_image: str, part_images: None) ->
     return place
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def endpoints(kube: Any, real: "Place") -> Endpoints:
     """The addresses of Kafka and Cassandra, as this machine reaches them."""
     from kubernetes import client
 
     core = client.CoreV1Api(kube)
     found = {}
-    for part in PARTS:
+    for part in images.PARTS:
         spec = core.read_namespaced_service(part, real.namespace).spec
         found[part] = f"{spec.cluster_ip}:{spec.ports[0].port}"
         try:

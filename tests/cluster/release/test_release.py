@@ -1,0 +1,251 @@
+"""The dev profile from installation to uninstallation, with real minutes, kills in mid-stream and upgrades.
+
+The tests of this file are one story: each goes on where the one before ended.
+"""
+
+import json
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass, field
+
+import pytest
+import yaml
+
+from tests.cluster import images
+from tests.cluster.operator_process import ROOT
+
+pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
+
+import shutil
+
+from kubernetes import client
+
+from tests.cluster.tables import assert_same
+from tests.integration.stream.jobs import Job as LocalJob
+from tests.integration.stream.jobs import topic
+from tickloom.bus.producer import PriceProducer
+from tickloom.local.stack import Endpoints
+from tickloom.sources.replay import Replay
+from tickloom.store.connect import connect
+
+pytestmark = pytest.mark.timeout(1800)
+
+TICKERS = ["AAPL", "JPM", "MSFT", "SPY", "TSLA"]
+SPEED = 450
+"""Seconds of market time in one: a week of minutes in under five minutes."""
+READY_WITHIN_S = 300.0
+KINDS = "deploy,sts,job,cronjob,pod,svc,cm,secret,sa,role,rolebinding,netpol,pdb,pvc,streamjob"
+
+
+@dataclass
+class Release:
+    """A release of the umbrella chart in a namespace of its own."""
+
+    kube: object
+    values: dict
+    namespace: str = field(default_factory=lambda: f"test-release-{uuid.uuid4().hex[:6]}")
+    endpoints: Endpoints | None = None
+
+    def run(self, *command, **more):
+        done = subprocess.run([str(it) for it in command], capture_output=True, text=True, check=False, **more)
+        assert done.returncode == 0, f"{command[:3]}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def helm(self, verb, **values):
+        chart = ROOT / "charts" / "tickloom"
+        profile = chart / "values-dev.yaml"
+        document = yaml.safe_dump({**self.values, **values})
+        command = ["helm", verb, "tickloom", chart, "-n", self.namespace, "-f", profile, "-f", "-"]
+        return self.run(*command, input=document)
+
+    def kubectl(self, *arguments, **more):
+        return self.run("kubectl", "-n", self.namespace, *arguments, **more)
+
+    def address(self, service, port):
+        return f"{self.kubectl('get', 'svc', service, '-o', 'jsonpath={.spec.clusterIP}')}:{port}"
+
+    def objects(self):
+        """Return every object, but for Helm's own record, with what tells one version of it from another."""
+        found = json.loads(self.kubectl("get", KINDS, "-o", "json"))["items"]
+        return {
+            (it["kind"], it["metadata"]["name"]): (it["metadata"]["uid"], it["metadata"].get("generation"))
+            for it in found
+            if not it["metadata"]["name"].startswith("sh.helm.")
+        }
+
+    def pods(self):
+        found = json.loads(self.kubectl("get", "pods", "-o", "json"))["items"]
+        return {it["metadata"]["name"]: it for it in found}
+
+    def until(self, check, what, seconds=READY_WITHIN_S):
+        end = time.monotonic() + seconds
+        while not (found := check()):
+            assert time.monotonic() < end, f"not after {seconds:.0f} s: {what}\n{self.describe()}"
+            time.sleep(1)
+        return found
+
+    def describe(self):
+        return (
+            self.kubectl("get", "pods,streamjobs") + self.kubectl("get", "events", "--sort-by=.lastTimestamp")[-3000:]
+        )
+
+    def job(self):
+        return json.loads(self.kubectl("get", "streamjob", "real", "-o", "json"))
+
+    def ready(self, epoch):
+        body = self.job()
+        status = body.get("status") or {}
+        conditions = {it["type"]: it["status"] for it in status.get("conditions", ())}
+        fresh = status.get("observedGeneration") == body["metadata"]["generation"]
+        return fresh and conditions.get("Ready") == "True" and status.get("stable") and status["epoch"] == epoch
+
+    def rows(self):
+        session = connect(self.endpoints.cassandra, patience_s=READY_WITHIN_S)
+        try:
+            return int(session.execute("SELECT count(*) FROM tickloom.stock_prices", timeout=60).one()[0])
+        finally:
+            session.cluster.shutdown()
+
+    def remove(self, pod):
+        """Delete a pod and wait until there is another one that is ready."""
+        before = self.pods()[pod]["metadata"]["uid"]
+        self.kubectl("delete", "pod", pod, "--wait=false")
+
+        def again():
+            now = self.pods().get(pod)
+            ready = now and any(it["type"] == "Ready" and it["status"] == "True" for it in now["status"]["conditions"])
+            return ready and now["metadata"]["uid"] != before
+
+        self.until(again, f"{pod} is back")
+
+
+@pytest.fixture(scope="module")
+def release(kube, market_data):
+    for tool in ("helm", "kubectl"):
+        if not shutil.which(tool):
+            pytest.skip(f"needs {tool} on the PATH")
+    for part in ("stream", "operator", "ingest"):
+        images.own(kube, part)
+    images.parts(kube)
+    source = {
+        "name": "real",
+        "kind": "replay",
+        "market": "XNYS",
+        "files": ["/prices"],
+        "speed": SPEED,
+        "maxGap": 2,
+        "pod": {
+            "volumes": [{"name": "prices", "configMap": {"name": "prices"}}],
+            "volumeMounts": [{"name": "prices", "mountPath": "/prices", "readOnly": True}],
+        },
+    }
+    values = {
+        "global": {"imageRegistry": "localhost"},
+        "crds": {"enabled": False},  # the tests before this one have it
+        "ingest": {"sources": [source]},
+    }
+    made = Release(kube, values)
+    made.values["operator"] = {"watch": {"namespaces": [made.namespace]}}
+    subprocess.run(["helm", "dependency", "build", str(ROOT / "charts" / "tickloom")], check=True, capture_output=True)
+    core = client.CoreV1Api(kube)
+    core.create_namespace({"metadata": {"name": made.namespace}})
+    files = sorted((market_data / "us_minute").glob("*_1min.csv"))
+    core.create_namespaced_config_map(
+        made.namespace, {"metadata": {"name": "prices"}, "data": {it.name: it.read_text() for it in files}}
+    )
+    yield made
+    for job in json.loads(made.kubectl("get", "streamjobs", "-o", "json"))["items"]:
+        made.kubectl(
+            "patch", "streamjob", job["metadata"]["name"], "--type=merge", "-p", '{"metadata":{"finalizers":[]}}'
+        )
+    core.delete_namespace(made.namespace)
+
+
+@pytest.fixture(scope="module")
+def untouched(stack, market_data, tmp_path_factory):
+    """What one undisturbed run on this machine makes of the same files."""
+    files = sorted((market_data / "us_minute").glob("*_1min.csv"))
+    name = topic(stack.kafka, "release")
+    with PriceProducer(stack.kafka, name) as producer:
+        for block in Replay(files, "XNYS").blocks():
+            producer.send_block(block)
+    job = LocalJob(tmp_path_factory.mktemp("untouched"), stack, name)
+    job.run()
+    return job, producer.sent
+
+
+def manifest(**processors):
+    spec = {"tickers": TICKERS, "market": "XNYS", "deadLetters": "all", "upgrade": {"stableBatches": 1}}
+    if processors:
+        spec["processors"] = processors
+    body = {"apiVersion": "tickloom.dev/v1alpha1", "kind": "StreamJob", "metadata": {"name": "real"}, "spec": spec}
+    return yaml.safe_dump(body)
+
+
+def test_one_command_brings_everything_up(release):
+    assert "Then apply a StreamJob" in release.helm("install")
+    release.kubectl("apply", "-f", "-", input=manifest())
+    release.until(lambda: release.ready(1), "the job is ready")
+    release.endpoints = Endpoints(release.address("tickloom-kafka", 9092), release.address("tickloom-cassandra", 9042))
+    release.until(lambda: release.rows() > 0, "there are rows")
+
+
+def test_an_upgrade_that_changes_nothing_changes_nothing(release):
+    before = release.objects()
+    release.helm("upgrade")
+    time.sleep(5)
+    assert release.objects() == before
+
+
+def test_pods_that_are_deleted_in_mid_stream_lose_nothing(release, untouched, tmp_path):
+    reference, sent = untouched
+    release.kubectl("delete", "pod", "real-e1", "--grace-period=0", "--force")
+    release.until(lambda: release.ready(2), "epoch 2 is ready")
+    operator = next(name for name in release.pods() if name.startswith("tickloom-operator"))
+    release.kubectl("delete", "pod", operator)
+    release.remove("tickloom-kafka-0")
+    release.remove("tickloom-cassandra-0")
+    release.until(lambda: release.ready(2), "epoch 2 is ready again")
+    release.until(lambda: release.rows() >= sent, f"{sent} rows are written", 2 * READY_WITHIN_S)
+    assert_same(LocalJob(tmp_path, release.endpoints, "prices", keyspace="tickloom"), reference)
+
+
+def test_a_changed_processor_is_an_upgrade_of_the_job_alone(release):
+    before = release.objects()
+    changed = manifest(bars={"indicators": ["sma_5", "rsi_14"]})
+    release.kubectl("apply", "-f", "-", input=changed)
+    release.until(lambda: release.ready(3), "epoch 3 is ready")
+    after = release.objects()
+    assert {key for key in before if before[key] != after.get(key)} == {
+        ("ConfigMap", "real-e2-config"),
+        ("Pod", "real-e2"),
+        ("StreamJob", "real"),
+    }
+
+
+def test_a_changed_setting_replaces_the_operator_and_no_child(release):
+    before = release.objects()
+    release.helm("upgrade", operator={**release.values["operator"], "settings": {"pollSeconds": 4}})
+    release.kubectl("rollout", "status", "deploy/tickloom-operator", "--timeout=120s")
+    time.sleep(20)
+    after = release.objects()
+    changed = {key for key in before if before[key] != after.get(key) and key[0] != "Pod"}
+    assert changed <= {("Deployment", "tickloom-operator")}
+    assert before["Pod", "real-e3"] == after["Pod", "real-e3"]
+
+
+def test_nothing_is_left_but_what_was_promised(release):
+    release.kubectl("delete", "streamjob", "real", "--timeout=120s")
+    release.run("helm", "uninstall", "tickloom", "-n", release.namespace, "--wait")
+
+    def left():
+        return {key for key in release.objects() if key[0] != "Pod"}
+
+    promised = {
+        ("ConfigMap", "kube-root-ca.crt"),
+        ("ConfigMap", "prices"),
+        ("PersistentVolumeClaim", "real-checkpoint"),
+        ("ServiceAccount", "default"),
+    }
+    release.until(lambda: left() == promised, f"only {promised} is left, not {left()}", 90)
