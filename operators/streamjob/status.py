@@ -28,7 +28,7 @@ PHASES: dict[str, str] = {
 Step = Literal["None", "Starting", "Running", "Stopping"]
 
 CONDITIONS: dict[str, str] = {
-    "Ready": "The driver of the wanted manifest reports progress.",
+    "Ready": "The driver reports progress; whether it runs the wanted manifest is what Degraded says.",
     "Progressing": "The operator is changing something or waits for a change to take effect.",
     "Degraded": "Something is wrong that a person should look at.",
     "Suspended": "The manifest says that nothing shall run, and nothing does.",
