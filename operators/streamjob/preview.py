@@ -1,17 +1,21 @@
 """What the operator would do with a manifest now: the same look and the same plan, and nothing done."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from operators.streamjob.actions import Action, Apply, Delete, SetFinalizer, Start, Tell, WriteStatus
 from operators.streamjob.cluster import Cluster, Refused
+from operators.streamjob.fields import changes, flat
 from operators.streamjob.names import API_VERSION
 from operators.streamjob.observe import Live, see
 from operators.streamjob.planner import plan
+from operators.streamjob.planner.target import LAST_GOOD, kept
 from operators.streamjob.read import report
 from operators.streamjob.seen import Installation, Report, Seen
+from operators.streamjob.validate import validate
 from tickloom.errors import TickloomError
 from tickloom.stream.document import read_documents
 
@@ -56,8 +60,27 @@ class _WithManifest(Live):
         return {**there, "metadata": merged, "spec": self.manifest.get("spec") or {}}
 
 
-def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cluster | None) -> list[dict[str, str]]:
-    """Return the actions that the operator would do, each with its object and its reason.
+@dataclass(frozen=True)
+class Preview:
+    """What a manifest asks for, and what the operator would do next.
+
+    Parameters
+    ----------
+    changes
+        Fields that differ from the manifest that runs: ``field``, ``before``, ``after``, ``class``; none for a new job.
+    problems
+        Why the manifest would be refused; the last good one would keep running.
+    actions
+        Each with ``action``, ``object`` and ``why``; those of the next look, after which there is another.
+    """
+
+    changes: list[dict[str, Any]]
+    problems: list[str]
+    actions: list[dict[str, str]]
+
+
+def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cluster | None) -> Preview:
+    """Return what the operator would do.
 
     Parameters
     ----------
@@ -95,7 +118,40 @@ def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cl
             seen = found.__class__(**{**vars(found), "report": _kept_report(found)})
         except Refused as error:
             raise TickloomError(f"the cluster does not answer: {error}") from None
-    return [_line(action) for action in plan(seen).actions]
+    return of(seen)
+
+
+def of(seen: Seen) -> Preview:
+    """Return what the operator would do next of what was seen."""
+    wanted = plan(seen).actions
+    return Preview(_changes(seen), _problems(seen, wanted), [_line(action) for action in wanted])
+
+
+def _changes(seen: Seen) -> list[dict[str, Any]]:
+    last, valid = kept(seen.status.last_reconciled_spec, seen.name), validate(seen).spec
+    if last is None or valid is None:
+        return []
+    # the manifest that runs is kept with what the operator has filled in
+    image = {"image": valid.runtime.image or seen.installation.image}
+    runtime = {**image, **({"type": last.runtime.type} if valid.runtime.type == "auto" else {})}
+    new = valid.model_copy(update={"runtime": valid.runtime.model_copy(update=runtime)})
+    before, after = flat(last), flat(new)
+    return [
+        {"field": path, "before": before[path], "after": after[path], "class": kind}
+        for path, kind in changes(last, new).items()
+    ]
+
+
+def _problems(seen: Seen, actions: Sequence[Action]) -> list[str]:
+    """Return why a manifest would be refused: what validation says, or else what the status would say."""
+    found = [item.message for item in validate(seen).problems]
+    status = next((action.status for action in actions if isinstance(action, WriteStatus)), seen.status)
+    conditions = {item.type: item for item in status.conditions}
+    pending, degraded = conditions.get("UpgradePending"), conditions.get("Degraded")
+    refused = pending is not None and pending.status == "True" and pending.message == LAST_GOOD
+    if not found and refused and degraded is not None:
+        found = [degraded.message]
+    return found
 
 
 def _kept_report(seen: Seen) -> Report | None:

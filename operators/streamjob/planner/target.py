@@ -12,6 +12,7 @@ from tickloom.errors import TickloomError
 from tickloom.stream.job import Spec
 
 SECRET_AGAIN_S = 15.0
+LAST_GOOD = "the last good manifest keeps running"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def choose(draft: Draft) -> Target | None:
         draft.tell("Warning", problems[0].reason, text)
     if last is None:
         return None
-    draft.condition("UpgradePending", True, problems[0].reason, "the last good manifest keeps running")
+    draft.condition("UpgradePending", True, problems[0].reason, LAST_GOOD)
     return _resolved(draft, last, keep=True)[0]
 
 

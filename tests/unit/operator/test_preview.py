@@ -1,0 +1,95 @@
+"""What `tickloom plan` says of a manifest before it is applied."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
+
+from operators.streamjob import preview
+from tests.unit.operator.world import World
+from tickloom.cli.plan import app
+from tickloom.errors import TickloomError
+
+HEAD = "apiVersion: tickloom.dev/v1alpha1\nkind: StreamJob\nmetadata: {name: atw}\n"
+
+
+def of(world):
+    return preview.of(world.seen())
+
+
+def test_nothing_is_to_do_for_what_runs():
+    found = of(World().stable())
+    assert (found.changes, found.problems, found.actions) == ([], [], [])
+
+
+def test_a_change_is_named_with_its_class_and_the_next_step():
+    world = World().stable()
+    world.edit(tickers=["ATW", "IAM"])
+    found = of(world)
+    assert found.changes == [{"field": "tickers", "before": ["ATW"], "after": ["ATW", "IAM"], "class": "upgrade"}]
+    assert not found.problems
+    assert [line["action"] for line in found.actions] == ["status", "event", "delete"]
+
+
+def test_a_new_default_image_is_a_change():
+    world = World().stable()
+    world.image = "stream:2"
+    (change,) = of(world).changes
+    assert (change["field"], change["before"], change["after"]) == ("runtime.image", "stream:1", "stream:2")
+
+
+def test_what_would_lose_state_is_refused_and_what_begins_anew_says_so():
+    world = World().stable()
+    world.edit(runtime__statePartitions=4)
+    found = of(world)
+    assert [change["class"] for change in found.changes] == ["redeploy"]
+    assert "cannot change without losing the checkpoint's state" in found.problems[0]
+    world.edit(upgrade__mode="stateless")
+    found = of(world)
+    assert not found.problems
+    assert any("with a new checkpoint, reading the topic anew" in line["why"] for line in found.actions)
+
+
+def test_every_mistake_is_a_problem_of_its_own():
+    world = World()
+    world.edit(tickers=[], market="XPAR")
+    assert len(of(world).problems) == 2
+
+
+def run(tmp_path, spec, *options):
+    path = tmp_path / "job.yaml"
+    path.write_text(HEAD + spec)
+    return CliRunner().invoke(app, ["-f", str(path), "--offline", *options])
+
+
+def test_the_command_shows_the_plan(tmp_path):
+    done = run(tmp_path, "spec: {tickers: [ATW], market: XCAS}\n", "-n", "markets")
+    assert done.exit_code == 0
+    assert "StreamJob markets/atw" in done.stdout
+    assert "Pod atw-e1" in done.stdout
+
+
+def test_the_command_fails_for_a_manifest_that_would_be_refused(tmp_path):
+    done = run(tmp_path, "spec: {tickers: [ATW], market: XPAR}\n")
+    assert done.exit_code == 1
+    assert "refused: StreamJob atw: spec.market" in done.stdout
+    found = json.loads(run(tmp_path, "spec: {tickers: [ATW], market: XPAR}\n", "--json").stdout)
+    assert found["streamjob"] == "default/atw"
+    assert "XPAR" in found["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "holds no StreamJob"),
+        ("kind: Pod\n", "holds something that is not a StreamJob"),
+        ("apiVersion: tickloom.dev/v1alpha1\nkind: StreamJob\nmetadata: {}\n", "metadata.name is missing"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(tmp_path, text, said):
+    path = tmp_path / "job.yaml"
+    path.write_text(text)
+    with pytest.raises(TickloomError, match=said):
+        preview.documents(path)
