@@ -1,16 +1,19 @@
 # `make demo` shows the main job on this machine, `make test` runs the whole suite; both set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint docs locks clean
+.PHONY: help setup demo cluster-demo test bench lint docs locks clean
 TICKLOOM := .venv/bin/tickloom
 
 help:  ## Print this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup:  ## Make .venv from the hashed lock and see to Java 17
 	@scripts/setup
 
 demo: setup  ## Prices to table on embedded Kafka, Spark and Cassandra
 	@$(TICKLOOM) demo
+
+cluster-demo: setup  ## The dev profile on the cluster of KUBECONFIG: images, release, a job, its rows
+	@.venv/bin/python scripts/cluster-demo $(ARGUMENTS)
 
 test: setup  ## Run the whole suite
 	@.venv/bin/python -m pytest
