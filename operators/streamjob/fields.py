@@ -57,6 +57,7 @@ CLASSES: dict[str, FieldClass] = {
     "runtime.nodeSelector": "upgrade",
     "runtime.tolerations": "upgrade",
     "runtime.podTemplate": "upgrade",
+    "runtime.executorPodTemplate": "upgrade",
     "checkpoint.path": "redeploy",
     "checkpoint.claim.name": "redeploy",
     "checkpoint.claim.size": "ignore",

@@ -89,6 +89,9 @@ spec:
         annotations: {team: markets}
       spec:
         priorityClassName: streaming
+    executorPodTemplate:
+      spec:
+        nodeSelector: {capacity: spot}
   checkpoint:
     path: s3a://markets/checkpoints/new-york
     claim: {name: new-york, size: 10Gi, storageClass: standard}

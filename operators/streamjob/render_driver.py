@@ -215,11 +215,13 @@ def _template(of: Subject, role: str) -> Manifest:
             "containers": [{"name": container, **_container(of, mounts, driver=role == "driver")}],
         },
     }
+    template = of.spec.runtime.pod_template
     if role == "driver":
         mine["spec"]["terminationGracePeriodSeconds"] = GRACE_S
     else:
         mine["spec"]["automountServiceAccountToken"] = False
-    return merged(_as_spark_names_it(of.spec.runtime.pod_template, role), mine)
+        template = merged(template, of.spec.runtime.executor_pod_template)
+    return merged(_as_spark_names_it(template, role), mine)
 
 
 def _as_spark_names_it(template: Mapping[str, Any], role: str) -> Manifest:

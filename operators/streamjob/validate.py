@@ -16,7 +16,7 @@ def validate(seen: Seen) -> Valid:
     """Return the manifest's spec, or the rules that it breaks, each with path, value and fix."""
     size = len(json.dumps(seen.raw_spec))
     if size > MOST_BYTES:
-        text = f"spec is {size:,} bytes of JSON, at most {MOST_BYTES:,}: make spec.runtime.podTemplate smaller"
+        text = f"spec is {size:,} bytes of JSON, at most {MOST_BYTES:,}: make the pod templates in spec.runtime smaller"
         return Valid(None, (Problem("InvalidSpec", text),))
     try:
         spec = read(seen.raw_spec, seen.name)

@@ -68,6 +68,10 @@ class Runtime(Model):
         default_factory=dict,
         description="What else the pods' manifests hold (`metadata`, `spec`), merged below what the operator sets.",
     )
+    executor_pod_template: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Laid over `podTemplate` for executors alone, for example to put them on spot nodes.",
+    )
 
 
 class Claim(Model):

@@ -172,6 +172,20 @@ def test_the_pod_template_reaches_driver_and_executors_of_a_spark_application():
         assert "TICKLOOM_EPOCH" in own
 
 
+def test_the_executors_own_template_lies_over_the_one_for_all_and_leaves_the_driver_alone():
+    everywhere = {"spec": {"nodeSelector": {"zone": "a"}, "tolerations": [{"key": "dedicated", "operator": "Exists"}]}}
+    spot = {"spec": {"nodeSelector": {"capacity": "spot"}, "tolerations": [{"key": "spot", "operator": "Exists"}]}}
+    spec = made(replicas=2, runtime__podTemplate=everywhere, runtime__executorPodTemplate=spot)[
+        ("SparkApplication", "atw-e1")
+    ]["spec"]
+    driver, executor = (spec[role]["template"]["spec"] for role in ("driver", "executor"))
+    assert driver["nodeSelector"] == {"zone": "a"}
+    assert driver["tolerations"] == [{"key": "dedicated", "operator": "Exists"}]
+    assert executor["nodeSelector"] == {"zone": "a", "capacity": "spot"}
+    assert executor["tolerations"] == [{"key": "spot", "operator": "Exists"}]
+    assert executor["securityContext"]["runAsNonRoot"]
+
+
 def test_names_of_63_characters_stay_labels_and_differ():
     long, other = "a" * 63, "a" * 62 + "b"
     for suffix in ("e1", "e12345-config", "progress", "checkpoint"):
