@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,3 +97,15 @@ def _all_places() -> Iterator[tuple[str, Path]]:
             yield str(FOLDERS), home
     if program := shutil.which("java"):
         yield "PATH", Path(program).resolve().parent.parent
+
+
+def main() -> None:
+    """Print the folder of the Java that is used; with a sentence exit with 1 where there is none."""
+    try:
+        print(find_java().home)
+    except TickloomError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,19 @@ def test_the_chosen_java_home_is_never_replaced_silently(machine, tmp_path, monk
 
     with pytest.raises(TickloomError, match=said):
         java.find_java()
+
+
+@pytest.mark.parametrize(("version", "code"), [("17.0.15", 0), ("21.0.7", 1), (None, 1)])
+def test_the_module_tells_the_set_up_whether_there_is_one(tmp_path: Path, version: str | None, code: int):
+    home = tmp_path / "java"
+    if version is not None:
+        make_java(home, version)
+    asked = subprocess.run(
+        [sys.executable, "-m", "tickloom.local.java"],
+        env={**os.environ, "TICKLOOM_JAVA_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == code
+    assert str(home) in (asked.stderr if code else asked.stdout)
