@@ -36,15 +36,33 @@ class Feed(Protocol):
 
 @dataclass
 class Polled:
-    """A source that is asked again and again while an exchange is open."""
+    """A source that is asked again and again while an exchange is open.
+
+    Parameters
+    ----------
+    one_day
+        Come to an end with the last turn of the day on which it starts: at once on a day without a session, and after
+        one turn when the session is over.
+    """
 
     live: YahooLive
     hours: Hours
+    one_day: bool = False
     asked: bool = False
+    _turn: float = 0.0
+    _last: float | None = None
+    _finished: bool = False
 
-    def next(self, now: float) -> float:
+    def next(self, now: float) -> float | None:
         """Return when to ask next; at first at once, for what was missed today."""
-        return now if not self.asked and self.hours.open(now) else self.hours.next(now)
+        if self.one_day and self._last is None:
+            self._last = self.hours.last_turn(now)
+            self._finished = self._last is None
+        if self._finished:
+            return None
+        over = self._last is not None and now >= self._last
+        self._turn = now if over or (not self.asked and self.hours.open(now)) else self.hours.next(now)
+        return self._turn
 
     def blocks(self) -> list[PriceBlock]:
         """Ask once."""
@@ -56,7 +74,8 @@ class Polled:
         self.live.seen(block)
 
     def ended(self) -> None:
-        """Do nothing: there is another turn."""
+        """Have no further turn after the day's last one."""
+        self._finished = self._last is not None and self._turn >= self._last
 
 
 @dataclass
@@ -97,8 +116,8 @@ class Once:
         self.finished = True
 
 
-def feed_of(source: AnySource) -> Feed:
-    """Return what a source of the configuration asks for.
+def feed_of(source: AnySource, *, one_day: bool = False) -> Feed:
+    """Return what a source of the configuration asks for, with ``one_day`` until the exchange's day is over.
 
     Raises
     ------
@@ -108,7 +127,7 @@ def feed_of(source: AnySource) -> Feed:
     try:
         match source:
             case YahooSource():
-                return _yahoo(source)
+                return _yahoo(source, one_day)
             case GbmSource():
                 return _gbm(source)
             case ReplaySource():
@@ -117,10 +136,10 @@ def feed_of(source: AnySource) -> Feed:
         raise ConfigurationError(f"source {source.name}: {error}") from None
 
 
-def _yahoo(source: YahooSource) -> Polled:
+def _yahoo(source: YahooSource, one_day: bool) -> Polled:
     live = YahooLive(source.tickers, source.market, source.interval)
     every, after = milliseconds(source.every) / 1000, milliseconds(source.after_close) / 1000
-    return Polled(live, Hours(session_table(source.market), every, after))
+    return Polled(live, Hours(session_table(source.market), every, after), one_day)
 
 
 def _gbm(source: GbmSource) -> Once:

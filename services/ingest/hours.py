@@ -28,6 +28,14 @@ class Hours:
         """Return whether the exchange trades at a time (seconds since 1970)."""
         return bool(self.table.locate([int(now * 1e6)])[0] >= 0)
 
+    def last_turn(self, now: float) -> float | None:
+        """Return the last turn of the exchange's day at a time (seconds since 1970); None where it has no session."""
+        day = int(self.table.local_day([int(now * 1e6)])[0])
+        index = int(np.searchsorted(self.table.day, day))
+        if index == len(self.table) or int(self.table.day[index]) != day:
+            return None
+        return float(self.table.close_us[index]) / 1e6 + self.after_close_s
+
     def next(self, now: float) -> float:
         """Return the first turn that is later than ``now``, in seconds since 1970.
 

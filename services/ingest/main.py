@@ -39,7 +39,7 @@ def ingest(
     kafka = settings().kafka
     if kafka is None:
         raise ConfigurationError("no Kafka address: set TICKLOOM_KAFKA")
-    service = Service(wanted, kafka)
+    service = Service(wanted, kafka, until_finished)
     if check:
         typer.echo(f"{config}: {len(wanted.sources)} sources", err=True)
         return

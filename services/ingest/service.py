@@ -19,16 +19,20 @@ class Service:
     ----------
     kafka
         Bootstrap servers.
+    until_finished
+        Sources that follow an exchange end with its day.
     """
 
     config: Config
     kafka: str
+    until_finished: bool = False
     metrics: Metrics = field(default_factory=Metrics)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.workers = [
-            Worker(source, feed_of(source), self._connect, self.metrics, self.stop) for source in self.config.sources
+            Worker(source, feed_of(source, one_day=self.until_finished), self._connect, self.metrics, self.stop)
+            for source in self.config.sources
         ]
         self._threads: list[threading.Thread] = []
 
