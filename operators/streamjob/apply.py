@@ -3,12 +3,11 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
-from operators.streamjob import names, read
+from operators.streamjob import moments, names, read
 from operators.streamjob.actions import Action, Apply, Delete, Plan, SetFinalizer, Start, Tell, WriteStatus
 from operators.streamjob.cluster import Cluster, Refused
 from operators.streamjob.metrics import Metrics
@@ -183,7 +182,7 @@ def _about(action: Action) -> Mapping[str, Any]:
 
 
 def _event(seen: Seen, action: Tell, reporter: str) -> dict[str, Any]:
-    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    stamp = moments.stamp(time.time())
     return {
         "apiVersion": "v1",
         "kind": "Event",

@@ -2,12 +2,12 @@
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from operators.streamjob.cluster import Body, Cluster, Refused
+from operators.streamjob.moments import micro_stamp
 
 log = structlog.get_logger()
 SURE = 2 / 3
@@ -89,7 +89,7 @@ class Leader:
             log.warning("lease not released", failure=str(error))
 
     def _lease(self, old: Body | None) -> dict[str, Any]:
-        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        stamp = micro_stamp(time.time())
         before = (old or {}).get("spec") or {}
         mine = before.get("holderIdentity") == self.identity
         meta: dict[str, Any] = {"name": self.name, "namespace": self.namespace}

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from operators.streamjob import names, read
 from operators.streamjob.cluster import Cluster
+from operators.streamjob.moments import seconds
 from operators.streamjob.read import Packed
 from operators.streamjob.seen import Installation, Report, Seen
 from operators.streamjob.status import Status
@@ -118,7 +119,7 @@ def see(sight: Sight, key: Key, installation: Installation, report: Report | Non
         owners=_owners(sight, body, installation),
         installed=installed,
         report=report,
-        created=int(read.seconds(meta.get("creationTimestamp")) or 0),
+        created=int(seconds(meta["creationTimestamp"])) if meta.get("creationTimestamp") else 0,
     )
 
 

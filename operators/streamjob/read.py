@@ -5,10 +5,10 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from operators.streamjob import names
+from operators.streamjob.moments import seconds
 from operators.streamjob.seen import Child, Driver, DriverPhase, Report
 
 Body = Mapping[str, Any]
@@ -64,11 +64,6 @@ def packed(body: Body, job: str | None = None) -> Packed:
         job=job or str((meta.get("labels") or {}).get(names.LABEL_JOB, "")),
         data=data,
     )
-
-
-def seconds(stamp: str | None) -> float | None:
-    """Return a time of Kubernetes in seconds since 1970."""
-    return None if stamp is None else datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
 
 
 def drivers(bodies: Sequence[Body], now: float) -> tuple[Driver, ...]:
@@ -143,7 +138,7 @@ def _trouble(status: Body, phase: str, meta: Body, now: float) -> tuple[str | No
         )
         return kind, f"{reason}: {last_line(status.get('message'))}"
     placed: Body = next((item for item in status.get("conditions") or [] if item["type"] == "PodScheduled"), {})
-    age = now - (seconds(meta.get("creationTimestamp")) or now)
+    age = now - seconds(meta["creationTimestamp"]) if meta.get("creationTimestamp") else 0.0
     if phase == "pending" and placed.get("reason") == "Unschedulable" and age > UNSCHEDULABLE_S:
         return "Scheduling", last_line(placed.get("message"))
     return None, None

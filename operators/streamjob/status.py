@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from operators.streamjob.moments import Moment
 from tickloom.stream.model import Model
 
 Phase = Literal[
@@ -91,8 +92,8 @@ class Failures(Model):
     total: int = Field(0, description="Failures in all: restarts of this StreamJob.")
     kind: str | None = Field(None, description="Class of the last failure.")
     message: str | None = Field(None, max_length=2048, description="The driver's last error line.")
-    at: float | None = Field(None, description="When it failed, in seconds since 1970.")
-    next_start: float | None = Field(None, description="When the next driver may start, in seconds since 1970.")
+    at: Moment | None = Field(None, description="When it failed.")
+    next_start: Moment | None = Field(None, description="When the next driver may start.")
     epoch: int = Field(0, description="Epoch that failed last.")
 
 
@@ -111,7 +112,7 @@ class Autoscaled(Model):
     """What the autoscaler decided."""
 
     replicas: int = Field(description="Executors that it wants.")
-    at: float = Field(description="When it last decided to change, in seconds since 1970.")
+    at: Moment = Field(description="When it last decided to change.")
     reason: str = Field("", max_length=512, description="Why.")
 
 
@@ -135,9 +136,9 @@ class Status(Model):
     tickers: int = Field(0, description="Number of tickers.")
     selector: str = Field("", description="Selects the job's pods.")
     spec_hash: str | None = Field(None, description="Hash of what the current driver was started with.")
-    started_at: float | None = Field(None, description="When the current driver was first seen, in seconds since 1970.")
-    healthy_since: float | None = Field(None, description="Since when it reports progress, in seconds since 1970.")
-    changed_at: float | None = Field(None, description="When this manifest was first started, in seconds since 1970.")
+    started_at: Moment | None = Field(None, description="When the current driver was first seen.")
+    healthy_since: Moment | None = Field(None, description="Since when it reports progress.")
+    changed_at: Moment | None = Field(None, description="When this manifest was first started.")
     lag_before: int | None = Field(None, description="Lag when this manifest was first started: it need not be better.")
     stable: bool = Field(False, description="Whether the current driver has proved itself.")
     last_reconciled_spec: str | None = Field(None, description="Spec of the current driver, as JSON.")
@@ -146,7 +147,7 @@ class Status(Model):
     rejected_why: str | None = Field(None, max_length=1024, description="What was wrong with it last.")
     failures: Failures = Field(default_factory=Failures, description="Failures in a row.")
     progress: Reported = Field(default_factory=Reported, description="What the driver last reported.")
-    progress_at: float | None = Field(None, description="When progress was last written here, in seconds since 1970.")
+    progress_at: Moment | None = Field(None, description="When progress was last written here.")
     autoscaling: Autoscaled | None = Field(None, description="What the autoscaler decided.")
     checkpoint: CheckpointPlace = Field(default_factory=CheckpointPlace, description="Where the checkpoint is.")
     conditions: tuple[Condition, ...] = Field((), description="Conditions.")

@@ -1,10 +1,10 @@
 """A plan in the making: the status to write, the actions, the conditions."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from operators.streamjob.actions import Action, Plan, Tell, WriteStatus
+from operators.streamjob.moments import stamp
 from operators.streamjob.names import LABEL_JOB
 from operators.streamjob.seen import Seen
 from operators.streamjob.status import CONDITIONS, Condition, Phase, Status
@@ -65,7 +65,7 @@ class Draft:
     def finish(self) -> Plan:
         """Return the plan: first the status, then the events about it, then what it intends."""
         seen = self.seen
-        stamp = datetime.fromtimestamp(seen.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = stamp(seen.now)
         before: dict[str, Condition] = {item.type: item for item in seen.status.conditions}
         conditions = []
         for kind in CONDITIONS:
@@ -73,7 +73,7 @@ class Draft:
                 continue
             value, reason, message = self._conditions[kind]
             old = before.get(kind)
-            since = old.last_transition_time if old and old.status == value else stamp
+            since = old.last_transition_time if old and old.status == value else now
             conditions.append(
                 Condition.model_validate(
                     {

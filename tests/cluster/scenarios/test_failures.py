@@ -2,6 +2,7 @@
 
 import pytest
 
+from operators.streamjob.moments import seconds
 from tests.cluster.scenarios.specs import merged, told
 
 MESSAGE = "ValueError: told to fail"
@@ -58,7 +59,7 @@ def test_a_driver_that_fails_is_started_again_after_growing_pauses(job):
     degraded(job, "Application", MESSAGE)
     job.until(lambda: job.status["failures"]["count"] >= 4, "four failures")
     history = [it["failures"] for it in job.record.statuses["crashing"] if it.get("failures", {}).get("nextStart")]
-    pauses = {it["count"]: round(it["nextStart"] - it["at"]) for it in history}
+    pauses = {it["count"]: round(seconds(it["nextStart"]) - seconds(it["at"])) for it in history}
     assert [pauses[number] for number in (1, 2, 3, 4)] == [1, 2, 4, 4]
     assert "BackOff" in job.record.phases("crashing")
     assert len([pod for pod in job.pods() if pod.status.phase == "Failed"]) <= 2, "one is kept for its log"
