@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tickloom.cli.options import Home
 from tickloom.errors import TickloomError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ SYNTHETIC_START = 100.0
 
 @app.command(epilog="Example: tickloom demo --keep")
 def demo(
-    home: Annotated[Path | None, typer.Option(help="Folder of the embedded stack.")] = None,
+    home: Home = None,
     manifest: Annotated[Path, typer.Option("--file", "-f", help="The StreamJob to run.", metavar="FILE")] = Path(
         MANIFEST
     ),
