@@ -36,6 +36,9 @@ CONDITIONS: dict[str, str] = {
 }
 """Each condition with its meaning."""
 
+LONGEST_MESSAGE = 4096
+"""Characters of a condition's message; what is longer is cut."""
+
 REASONS: dict[str, str] = {
     "Running": "The driver reports progress.",
     "Starting": "The driver does not report progress yet.",
@@ -77,7 +80,7 @@ class Condition(Model):
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(max_length=64, description="One word; docs/operating.md lists them.")
-    message: str = Field("", max_length=4096, description="A sentence for people.")
+    message: str = Field("", max_length=LONGEST_MESSAGE, description="A sentence for people.")
     last_transition_time: str = Field(
         description="When the status last changed.", json_schema_extra={"format": "date-time"}
     )

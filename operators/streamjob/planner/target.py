@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operators.streamjob import autoscale
 from operators.streamjob.fields import changes, fingerprint
 from operators.streamjob.planner.draft import Draft
-from operators.streamjob.seen import Problem, Seen
+from operators.streamjob.seen import Problem
 from operators.streamjob.validate import read, validate
 from tickloom.errors import TickloomError
 from tickloom.stream.job import Spec
@@ -72,19 +72,13 @@ def choose(draft: Draft) -> Target | None:
     if target is not None:
         return _unless_rejected(draft, target)
     text = "; ".join(item.message for item in problems)
-    draft.condition("Degraded", True, problems[0].reason, text)
+    draft.degrade(problems[0].reason, text, each_message=True)
     if any(item.reason == "SecretMissing" for item in problems):
         draft.look_again(SECRET_AGAIN_S)  # Secrets are not watched: that would take the right to list them all
-    if not _said(seen, text):
-        draft.tell("Warning", problems[0].reason, text)
     if last is None:
         return None
     draft.condition("UpgradePending", True, problems[0].reason, LAST_GOOD)
     return _resolved(draft, last, keep=True)[0]
-
-
-def _said(seen: Seen, text: str) -> bool:
-    return any(item.type == "Degraded" and item.message == text[:4096] for item in seen.status.conditions)
 
 
 def _of_manifest(draft: Draft, spec: Spec, last: Spec | None) -> tuple[Target | None, Problem | None]:
@@ -143,9 +137,7 @@ def _resolved(draft: Draft, spec: Spec, *, keep: bool = False) -> tuple[Target |
                 f"{replicas} executors were asked for and the cluster has no SparkApplication: one driver pod runs; "
                 "install kubeflow's spark-operator"
             )
-            draft.condition("Degraded", True, "NoExecutors", text)
-            if not _said(seen, text):
-                draft.tell("Warning", "NoExecutors", text)
+            draft.degrade("NoExecutors", text, each_message=True)
             replicas = 1
         replicas = _capped(draft, spec, replicas)
         spec = spec.model_copy(
@@ -168,8 +160,6 @@ def _capped(draft: Draft, spec: Spec, replicas: int) -> int:
             f"{replicas} executors were asked for and the topic has {most} partitions for them: {most} run; "
             "spec.source.minPartitions splits further"
         )
-        draft.condition("Degraded", True, "ScaleCapped", text)
-        if not _said(draft.seen, text):
-            draft.tell("Warning", "ScaleCapped", text)
+        draft.degrade("ScaleCapped", text, each_message=True)
         return most
     return replicas
