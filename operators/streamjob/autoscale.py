@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from operators.streamjob.status import Autoscaled
+from tickloom.manifest.model import milliseconds
 from tickloom.stream.job import Spec
-from tickloom.stream.model import milliseconds
 
 if TYPE_CHECKING:
     from operators.streamjob.seen import Report, Seen

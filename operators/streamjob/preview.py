@@ -16,8 +16,7 @@ from operators.streamjob.planner.target import asked, kept
 from operators.streamjob.read import report
 from operators.streamjob.seen import Installation, Report, Seen
 from tickloom.errors import TickloomError
-from tickloom.stream.document import read_documents
-from tickloom.stream.job import Spec
+from tickloom.stream.job import Spec, read_documents
 
 NEW_UID = "00000000-0000-0000-0000-000000000000"
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tickloom.stream.model import Model
+from tickloom.manifest.model import Model
 
 Phase = Literal[
     "Pending", "Starting", "Running", "Upgrading", "RollingBack", "Suspending", "Suspended", "BackOff", "Failed",

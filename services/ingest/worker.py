@@ -13,8 +13,8 @@ from services.ingest.config import AnySource
 from services.ingest.feeds import Feed
 from services.ingest.metrics import Metrics
 from tickloom.errors import TickloomError
+from tickloom.manifest.model import milliseconds
 from tickloom.sources.blocks import PriceBlock
-from tickloom.stream.model import milliseconds
 
 log = structlog.get_logger(__name__)
 State = Literal["starting", "waiting", "sending", "failing", "finished", "stopped"]

@@ -171,7 +171,7 @@ def _manifest(manifest: Path, topic: str, folder: Path) -> Path:
     """Write the manifest with the demo's own topic and keyspace."""
     import yaml
 
-    from tickloom.stream.document import read_document
+    from tickloom.stream.job import read_document
 
     document = read_document(manifest)
     document["spec"].setdefault("source", {})["topic"] = topic

@@ -8,7 +8,7 @@ from operators.streamjob.planner.starting import begin
 from operators.streamjob.planner.target import Target, kept
 from operators.streamjob.seen import Driver
 from operators.streamjob.status import Failures
-from tickloom.stream.model import milliseconds
+from tickloom.manifest.model import milliseconds
 
 
 def vanished(draft: Draft, target: Target) -> None:

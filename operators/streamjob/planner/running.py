@@ -8,7 +8,7 @@ from operators.streamjob.planner.starting import LOOK_S, begin, forced_start, st
 from operators.streamjob.planner.target import Target
 from operators.streamjob.seen import Driver, Report
 from operators.streamjob.status import Failures, Reported
-from tickloom.stream.model import milliseconds
+from tickloom.manifest.model import milliseconds
 
 UNANSWERED_S = 120.0
 _HEALTHY = ("running",)
