@@ -1,15 +1,15 @@
 """How many executors a job needs, from the lag that its checkpoint shows: pure."""
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from operators.streamjob.status import Autoscaled
+from tickloom.manifest.model import milliseconds
 from tickloom.stream.job import Spec
-from tickloom.stream.model import milliseconds
 
 if TYPE_CHECKING:
-    from operators.streamjob.planner.draft import Draft
-    from operators.streamjob.seen import Report
+    from operators.streamjob.seen import Report, Seen
     from tickloom.stream.deployment import Autoscaling
 
 HEADROOM = 0.8
@@ -17,6 +17,15 @@ HEADROOM = 0.8
 SPARE = 0.6
 """Share to which fewer executors must be able to bring it, for there to be fewer: the gap keeps them from going to and
 fro."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A change of the number of executors: what the status keeps of it, and its event."""
+
+    kept: Autoscaled
+    reason: str
+    text: str
 
 
 def decide(rules: "Autoscaling", report: "Report", replicas: int) -> tuple[int, str]:
@@ -50,24 +59,24 @@ def decide(rules: "Autoscaling", report: "Report", replicas: int) -> tuple[int, 
     return min(rules.max, max(rules.min, needed)), about
 
 
-def wanted(draft: "Draft", spec: Spec) -> int:
-    """Return the number of executors, at most one change within the stabilisation, and note it in the status."""
+def wanted(seen: "Seen", spec: Spec) -> tuple[int, Decision | None]:
+    """Return the number of executors, and what is decided now: at most one change within the stabilisation."""
     rules = spec.autoscaling
     assert rules is not None
-    seen, status = draft.seen, draft.status
-    last = status.autoscaling
+    status, report, last = seen.status, seen.report, seen.status.autoscaling
     replicas = last.replicas if last else min(rules.max, max(rules.min, spec.replicas))
     replicas = min(rules.max, max(rules.min, replicas))
     running = status.replicas or replicas
     since = last.at if last else (status.started_at or seen.now)
     settled = seen.now - since >= milliseconds(rules.stabilization) / 1000
-    report = seen.report
-    if report is None or not status.stable or not settled or report.epoch != status.epoch:
-        return replicas if not rules.advice else spec.replicas
-    number, why = decide(rules, report, running)
-    if number == replicas:
-        return replicas if not rules.advice else spec.replicas
-    change = f"{replicas} to {number} executors: {why}"
-    draft.tell("Normal", "ScaleAdvice" if rules.advice else "Scaled", change)
-    draft.update(autoscaling=Autoscaled(replicas=number, at=seen.now, reason=why[:512]))
-    return number if not rules.advice else spec.replicas
+    decision = None
+    if report is not None and status.stable and settled and report.epoch == status.epoch:
+        number, why = decide(rules, report, running)
+        if number != replicas:
+            decision = Decision(
+                Autoscaled(replicas=number, at=seen.now, reason=why[:512]),
+                "ScaleAdvice" if rules.advice else "Scaled",
+                f"{replicas} to {number} executors: {why}",
+            )
+            replicas = number
+    return spec.replicas if rules.advice else replicas, decision

@@ -84,7 +84,7 @@ class Operator:
         settings.queueing.idle_timeout = 1.0
         settings.networking.error_backoffs = (0.5, 1, 2, 4, 8, 8, 8)
         # to list kinds and namespaces is a right over the whole cluster, which a namespaced operator lacks
-        settings.scanning.disabled = bool(self.settings.namespaces)
+        settings.scanning.disabled = bool(self.settings.watched)
         self.reconciler = self._reconciler(kwargs)
         self._poll = asyncio.create_task(self._poller().run())
         threading.Thread(target=self._lead, name="lease", daemon=True).start()
@@ -166,9 +166,8 @@ class Operator:
     def _has_read(self) -> bool:
         """Return whether every StreamJob of the server is known here."""
         assert self.reconciler is not None
-        namespaces = self.settings.namespaces.split(",")
         try:
-            there = sum(self.cluster.count("StreamJob", namespace or None) for namespace in namespaces)
+            there = sum(self.cluster.count("StreamJob", namespace) for namespace in self.settings.watched or (None,))
         except Refused as error:
             log.warning("StreamJobs not counted", failure=str(error))
             return False
@@ -187,12 +186,11 @@ class Operator:
         settings = self.settings
         wake_ups.spare()
         health.serve(settings.health_port, self.metrics.registry, self._wrong, self._not_ready)
-        namespaces = [name for name in settings.namespaces.split(",") if name]
         kopf.run(
             registry=self.registry,
             standalone=True,
-            clusterwide=not namespaces,
-            namespaces=namespaces,
+            clusterwide=not settings.watched,
+            namespaces=settings.watched,
             ready_flag=self.ready,
         )
         self._stop.set()

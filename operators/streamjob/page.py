@@ -10,8 +10,8 @@ from operators.streamjob import names
 from operators.streamjob.crd import FIXED, LISTS, RULES, Schema, part, schema
 from operators.streamjob.fields import MEANINGS, class_of
 from operators.streamjob.status import CONDITIONS, PHASES, REASONS
+from tickloom.manifest.model import DURATION, ObjectName, Quantity
 from tickloom.stream.deployment import Memory
-from tickloom.stream.model import DURATION, ObjectName, Quantity
 
 SHORTEST = """\
 apiVersion: tickloom.dev/v1alpha1

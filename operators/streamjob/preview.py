@@ -1,7 +1,7 @@
 """What the operator would do with a manifest now: the same look and the same plan, and nothing done."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,11 @@ from operators.streamjob.fields import changes, flat
 from operators.streamjob.names import API_VERSION
 from operators.streamjob.observe import Live, see
 from operators.streamjob.planner import plan
-from operators.streamjob.planner.target import LAST_GOOD, kept
+from operators.streamjob.planner.target import asked, kept
 from operators.streamjob.read import report
 from operators.streamjob.seen import Installation, Report, Seen
-from operators.streamjob.validate import validate
 from tickloom.errors import TickloomError
-from tickloom.stream.document import read_documents
+from tickloom.stream.job import Spec, read_documents
 
 NEW_UID = "00000000-0000-0000-0000-000000000000"
 
@@ -123,35 +122,21 @@ def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cl
 
 def of(seen: Seen) -> Preview:
     """Return what the operator would do next of what was seen."""
-    wanted = plan(seen).actions
-    return Preview(_changes(seen), _problems(seen, wanted), [_line(action) for action in wanted])
+    target, problems = asked(seen)
+    last = kept(seen.status.last_reconciled_spec, seen.name)
+    return Preview(
+        [] if last is None or target is None else _changes(last, target.spec),
+        [item.message for item in problems],
+        [_line(action) for action in plan(seen).actions],
+    )
 
 
-def _changes(seen: Seen) -> list[dict[str, Any]]:
-    last, valid = kept(seen.status.last_reconciled_spec, seen.name), validate(seen).spec
-    if last is None or valid is None:
-        return []
-    # the manifest that runs is kept with what the operator has filled in
-    image = {"image": valid.runtime.image or seen.installation.image}
-    runtime = {**image, **({"type": last.runtime.type} if valid.runtime.type == "auto" else {})}
-    new = valid.model_copy(update={"runtime": valid.runtime.model_copy(update=runtime)})
+def _changes(last: Spec, new: Spec) -> list[dict[str, Any]]:
     before, after = flat(last), flat(new)
     return [
         {"field": path, "before": before[path], "after": after[path], "class": kind}
         for path, kind in changes(last, new).items()
     ]
-
-
-def _problems(seen: Seen, actions: Sequence[Action]) -> list[str]:
-    """Return why a manifest would be refused: what validation says, or else what the status would say."""
-    found = [item.message for item in validate(seen).problems]
-    status = next((action.status for action in actions if isinstance(action, WriteStatus)), seen.status)
-    conditions = {item.type: item for item in status.conditions}
-    pending, degraded = conditions.get("UpgradePending"), conditions.get("Degraded")
-    refused = pending is not None and pending.status == "True" and pending.message == LAST_GOOD
-    if not found and refused and degraded is not None:
-        found = [degraded.message]
-    return found
 
 
 def _kept_report(seen: Seen) -> Report | None:

@@ -41,6 +41,16 @@ class OperatorSettings(BaseSettings):
     topic_prefix: str = Field("", description="Put before every topic's name.")
     replication: int = Field(1, ge=1, le=5, description="Replication of topics and keyspace that drivers make.")
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The namespaces that are watched; none means all."""
+        return _names(self.namespaces)
+
+    @property
+    def pull_secrets(self) -> tuple[str, ...]:
+        """The Secrets to pull images with."""
+        return _names(self.image_pull_secrets)
+
     def installation(self) -> Installation:
         """Return what the planner needs of it."""
         return Installation(
@@ -52,5 +62,9 @@ class OperatorSettings(BaseSettings):
             keyspace=self.keyspace,
             topic_prefix=self.topic_prefix,
             replication=self.replication,
-            image_pull_secrets=tuple(name for name in self.image_pull_secrets.split(",") if name),
+            image_pull_secrets=self.pull_secrets,
         )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))

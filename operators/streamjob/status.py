@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from operators.streamjob.moments import Moment
-from tickloom.stream.model import Model
+from tickloom.manifest.model import Model
 
 Phase = Literal[
     "Pending", "Starting", "Running", "Upgrading", "RollingBack", "Suspending", "Suspended", "BackOff", "Failed",
@@ -36,6 +36,9 @@ CONDITIONS: dict[str, str] = {
     "UpgradePending": "A change of the manifest waits for something.",
 }
 """Each condition with its meaning."""
+
+LONGEST_MESSAGE = 4096
+"""Characters of a condition's message; what is longer is cut."""
 
 REASONS: dict[str, str] = {
     "Running": "The driver reports progress.",
@@ -78,7 +81,7 @@ class Condition(Model):
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(max_length=64, description="One word; docs/operating.md lists them.")
-    message: str = Field("", max_length=4096, description="A sentence for people.")
+    message: str = Field("", max_length=LONGEST_MESSAGE, description="A sentence for people.")
     last_transition_time: str = Field(
         description="When the status last changed.", json_schema_extra={"format": "date-time"}
     )

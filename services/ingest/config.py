@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from tickloom.errors import ConfigurationError
+from tickloom.manifest.document import read_yaml
+from tickloom.manifest.mistakes import sentences
+from tickloom.manifest.model import Duration, Model
 from tickloom.market.intervals import Interval
-from tickloom.stream.document import read_documents
-from tickloom.stream.mistakes import sentences
-from tickloom.stream.model import Duration, Model
 
 Market = Literal["XCAS", "XNYS"]
 Ticker = Annotated[str, Field(min_length=1, max_length=16)]
@@ -98,9 +98,7 @@ def load(path: Path) -> Config:
     ConfigurationError
         It cannot be read, or one line per mistake in it.
     """
-    if not path.is_file():
-        raise ConfigurationError(f"{path}: there is no such file; docs/ingest.md says what it holds")
-    documents = read_documents(path)
+    documents = read_yaml(path, "sources", "docs/ingest.md says what it holds")
     document = documents[0] if len(documents) == 1 else None
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: holds no mapping with sources; docs/ingest.md shows one")

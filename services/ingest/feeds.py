@@ -8,6 +8,7 @@ from typing import Protocol
 from services.ingest.config import AnySource, GbmSource, ReplaySource, YahooSource
 from services.ingest.hours import Hours
 from tickloom.errors import ConfigurationError, TickloomError
+from tickloom.manifest.model import milliseconds
 from tickloom.market.sessions import session_table
 from tickloom.sources.blocks import PriceBlock
 from tickloom.sources.gbm import Gbm
@@ -15,7 +16,6 @@ from tickloom.sources.pace import at_rate, at_speed
 from tickloom.sources.replay import Replay
 from tickloom.sources.start import starting_prices
 from tickloom.sources.yahoo_live import YahooLive
-from tickloom.stream.model import milliseconds
 
 
 class Feed(Protocol):

@@ -1,7 +1,6 @@
 """The process: configuration, signals, addresses."""
 
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +9,9 @@ import typer
 
 from services.ingest.config import Config, load
 from services.ingest.service import Service
+from tickloom import entry
 from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.health import serve
-from tickloom.logs import configure
 from tickloom.settings import settings
 
 log = structlog.get_logger(__name__)
@@ -65,10 +64,5 @@ def _only(config: Config, name: str) -> Config:
 
 
 def main() -> None:
-    """Run the service; with a sentence exit with 78 on wrong configuration, with 1 after another failure."""
-    try:
-        configure()
-        app()
-    except TickloomError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    """Run the service; it exits as `tickloom.entry.run` says."""
+    entry.run(app)

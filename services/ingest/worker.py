@@ -13,8 +13,8 @@ from services.ingest.config import AnySource
 from services.ingest.feeds import Feed
 from services.ingest.metrics import Metrics
 from tickloom.errors import TickloomError
+from tickloom.manifest.model import milliseconds
 from tickloom.sources.blocks import PriceBlock
-from tickloom.stream.model import milliseconds
 
 log = structlog.get_logger(__name__)
 State = Literal["starting", "waiting", "sending", "failing", "finished", "stopped"]
@@ -81,8 +81,7 @@ class Worker:
         wait = turn - time.time()
         if wait <= 0 and self.state != "starting":
             return not self.stop.is_set()
-        if self._connection is None:
-            self._connection = self.sender()  # what cannot reach Kafka is not ready, before the exchange opens too
+        self._connected()  # what cannot reach Kafka is not ready, before the exchange opens too
         if self.source.jitter is not None:
             wait = max(wait, 0.0) + random.uniform(0, milliseconds(self.source.jitter) / 1000)  # noqa: S311
         if wait > 0:
@@ -90,20 +89,25 @@ class Worker:
             log.info("source waits", source=self.source.name, seconds=round(wait, 1))
         return not self.stop.wait(max(wait, 0.0))
 
-    def _turn(self) -> None:
+    def _connected(self) -> Sender:
+        """Return the connection to Kafka, made anew after a failure."""
         if self._connection is None:
             self._connection = self.sender()
+        return self._connection
+
+    def _turn(self) -> None:
+        connection = self._connected()
         self.state, flushed = "sending", time.monotonic()
         self._unacknowledged.clear()
         for block in self.feed.blocks():
-            self._connection.send_block(block)
+            connection.send_block(block)
             self._unacknowledged.append(block)
             if time.monotonic() - flushed > FLUSH_S or self.stop.is_set():
-                self._acknowledge(self._connection)
+                self._acknowledge(connection)
                 flushed = time.monotonic()
             if self.stop.is_set():
                 return
-        self._acknowledge(self._connection)
+        self._acknowledge(connection)
         self.feed.ended()
         name = self.source.name
         self.metrics.turns.labels(name).inc()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tickloom.cli.options import Home
 from tickloom.errors import TickloomError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ SYNTHETIC_START = 100.0
 
 @app.command(epilog="Example: tickloom demo --keep")
 def demo(
-    home: Annotated[Path | None, typer.Option(help="Folder of the embedded stack.")] = None,
+    home: Home = None,
     manifest: Annotated[Path, typer.Option("--file", "-f", help="The StreamJob to run.", metavar="FILE")] = Path(
         MANIFEST
     ),
@@ -170,7 +171,7 @@ def _manifest(manifest: Path, topic: str, folder: Path) -> Path:
     """Write the manifest with the demo's own topic and keyspace."""
     import yaml
 
-    from tickloom.stream.document import read_document
+    from tickloom.stream.job import read_document
 
     document = read_document(manifest)
     document["spec"].setdefault("source", {})["topic"] = topic

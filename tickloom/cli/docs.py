@@ -9,14 +9,20 @@ import typer
 
 from tickloom.errors import TickloomError
 
-FILES: dict[str, tuple[str, str]] = {
-    "indicators": ("tickloom.indicators.page", "indicators.md"),
-    "settings": ("tickloom.settings_page", "settings.md"),
-    "streamjob": ("operators.streamjob.page", "streamjob.md"),
-    "ingest": ("services.ingest.page", "ingest.md"),
-    "crd": ("operators.streamjob.crd", "../manifests/crds/streamjobs.tickloom.dev.yaml"),
+FILES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "indicators": ("tickloom.indicators.page", ("indicators.md",)),
+    "settings": ("tickloom.settings_page", ("settings.md",)),
+    "streamjob": ("operators.streamjob.page", ("streamjob.md",)),
+    "ingest": ("services.ingest.page", ("ingest.md",)),
+    "crd": (
+        "operators.streamjob.crd",
+        (
+            "../manifests/crds/streamjobs.tickloom.dev.yaml",
+            "../charts/crds/files/streamjobs.tickloom.dev.yaml",  # a chart holds nothing from outside its folder
+        ),
+    ),
 }
-"""Name of a verb to the module that makes its text, and the text's file as seen from the folder of the pages."""
+"""Name of a verb to the module that makes its text, and the text's files as seen from the folder of the pages."""
 app = typer.Typer(
     rich_markup_mode=None, add_completion=False, no_args_is_help=True, epilog="Example: tickloom docs all --check"
 )
@@ -56,7 +62,7 @@ def ingest(check: Check = False, folder: Folder = _HERE) -> None:
 
 @app.command(epilog="Example: tickloom docs crd")
 def crd(check: Check = False, folder: Folder = _HERE) -> None:
-    """Write manifests/crds/streamjobs.tickloom.dev.yaml, beside the folder of the pages."""
+    """Write streamjobs.tickloom.dev.yaml into manifests/crds and charts/crds/files, beside the folder of the pages."""
     _make(["crd"], folder, check)
 
 
@@ -71,16 +77,16 @@ def _make(names: list[str], folder: Path, check: bool) -> None:
         raise TickloomError(f"folder {folder} does not exist; call this in the repository, or name one with --folder")
     stale: list[str] = []
     for name in names:
-        module, file = FILES[name]
-        path = Path(os.path.normpath(folder / file))
+        module, files = FILES[name]
         text = importlib.import_module(module).render()
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            typer.echo(f"{path} is current", err=True)
-        elif check:
-            stale.append(f"{path} differs from the code; run: tickloom docs {name}")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            typer.echo(f"{path} written", err=True)
+        for path in (Path(os.path.normpath(folder / file)) for file in files):
+            if path.exists() and path.read_text(encoding="utf-8") == text:
+                typer.echo(f"{path} is current", err=True)
+            elif check:
+                stale.append(f"{path} differs from the code; run: tickloom docs {name}")
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+                typer.echo(f"{path} written", err=True)
     if stale:
         raise TickloomError("; ".join(stale))

@@ -2,11 +2,10 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from tickloom.cli.options import AsJson, Home
 from tickloom.settings import settings
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -14,10 +13,8 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command(epilog="Example: tickloom doctor --home /data/tickloom")
 def doctor(
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of data, logs and ports; default TICKLOOM_HOME or .tickloom.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check Java, jars, memory, disk, ports and data, and say what to do; exits with 1 if something fails."""
     from tickloom.local.doctor import diagnose

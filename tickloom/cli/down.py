@@ -1,12 +1,11 @@
 """``tickloom down``: stop the embedded Kafka and Cassandra."""
 
 import json
-from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from tickloom.cli.options import AsJson, Home
 from tickloom.settings import settings
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -14,10 +13,8 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command(epilog="Example: tickloom down --home /data/tickloom")
 def down(
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of data, logs and ports; default TICKLOOM_HOME or .tickloom.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was stopped as JSON.")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
     """Stop the embedded Kafka and Cassandra; nothing is lost, and `tickloom up` starts them again."""
     from tickloom.local import stack

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from tickloom.cli.options import Dates, FileInterval, FileTicker, Market
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -24,12 +26,10 @@ def indicators(
     last: Annotated[
         int | None, typer.Option(min=1, help=f"Print only the last bars; the table prints {TABLE_ROWS} by default.")
     ] = None,
-    market: Annotated[
-        str | None, typer.Option(help="XNYS or XCAS; by default the market of the known ticker, else XNYS.")
-    ] = None,
-    ticker: Annotated[str | None, typer.Option(help="Ticker; default the file name up to its first _ or dot.")] = None,
-    interval: Annotated[str | None, typer.Option(help="1m, 5m, 15m, 1h, 1d; default the usual spacing.")] = None,
-    dates: Annotated[str, typer.Option(help="auto, day-first or month-first.")] = "auto",
+    market: Market = None,
+    ticker: FileTicker = None,
+    interval: FileInterval = None,
+    dates: Dates = "auto",
 ) -> None:
     """Compute every indicator for a CSV file of bars.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from tickloom.cli.options import Bootstrap, Dates, FileInterval, FileTicker, Home, Market
 from tickloom.errors import TickloomError
 
 if TYPE_CHECKING:
@@ -19,13 +20,10 @@ app = typer.Typer(
     epilog="Example: tickloom ingest replay AAPL_1min.csv --speed 60",
 )
 
-Bootstrap = Annotated[str | None, typer.Option(help="Kafka bootstrap servers; default the embedded broker's.")]
-Home = Annotated[Path | None, typer.Option(help="Folder of the embedded stack; default TICKLOOM_HOME or .tickloom.")]
 Topic = Annotated[str | None, typer.Option(help="Topic; default `prices`.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the records as JSON lines and send nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what was sent as one JSON object.")]
 Rate = Annotated[float | None, typer.Option(min=0, help="Records per second of all tickers; 0: as fast as possible.")]
-Market = Annotated[str | None, typer.Option(help="XNYS or XCAS; default the known instrument's, else XNYS.")]
 
 
 @app.command(
@@ -35,10 +33,10 @@ Market = Annotated[str | None, typer.Option(help="XNYS or XCAS; default the know
 def replay(
     files: Annotated[list[Path], typer.Argument(help="CSV files of bars or ticks; merged in the order of time.")],
     market: Market = None,
-    ticker: Annotated[str | None, typer.Option(help="Ticker; default the file name up to its first _ or dot.")] = None,
-    interval: Annotated[str | None, typer.Option(help="1m, 5m, 15m, 1h, 1d; default the usual spacing.")] = None,
+    ticker: FileTicker = None,
+    interval: FileInterval = None,
     label: Annotated[str, typer.Option(help="Whether a stamp is the bar's start or end: auto, start, end.")] = "auto",
-    dates: Annotated[str, typer.Option(help="auto, day-first or month-first.")] = "auto",
+    dates: Dates = "auto",
     speed: Annotated[
         float | None, typer.Option(help="Seconds of market time per second; default as fast as possible.")
     ] = None,

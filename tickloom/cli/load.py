@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from tickloom.cli.options import AsJson, Dates, FileInterval, FileTicker, Home, Market
 from tickloom.errors import TickloomError
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command(epilog="Example: tickloom load us_daily/AAPL.csv us_daily/MSFT.csv    or: tickloom load ATW.csv --json")
 def load(
     files: Annotated[list[Path], typer.Argument(help="CSV files of bars, one instrument each.")],
-    market: Annotated[str | None, typer.Option(help="XNYS or XCAS; default the known instrument's, else XNYS.")] = None,
-    ticker: Annotated[str | None, typer.Option(help="Ticker; default the file name up to its first _ or dot.")] = None,
-    interval: Annotated[str | None, typer.Option(help="1m, 5m, 15m, 1h, 1d; default the usual spacing.")] = None,
-    dates: Annotated[str, typer.Option(help="auto, day-first or month-first.")] = "auto",
-    home: Annotated[Path | None, typer.Option(help="Folder of the embedded stack.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was loaded as one JSON object.")] = False,
+    market: Market = None,
+    ticker: FileTicker = None,
+    interval: FileInterval = None,
+    dates: Dates = "auto",
+    home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the bars of CSV files into the table bars, with every indicator.
 

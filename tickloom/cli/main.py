@@ -1,14 +1,12 @@
-"""The ``tickloom`` command: gathers the verbs and turns failures into sentences."""
+"""The ``tickloom`` command: gathers the verbs."""
 
 import importlib
-import sys
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from tickloom import __version__
-from tickloom.errors import TickloomError
+from tickloom import __version__, entry
 
 VERBS: dict[str, str] = {
     "up": "Start the embedded Kafka and Cassandra.",
@@ -71,18 +69,8 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def app() -> None:
-    """Run the command line: 0 on success, 2 on wrong usage, and with a sentence 78 on wrong configuration, else 1."""
-    from tickloom.logs import configure
-
-    try:
-        configure()
-        group()
-    except TickloomError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
-        sys.exit(130)
+    """Run the command line: 0 on success, else as `tickloom.entry.run` says."""
+    entry.run(group)
 
 
 if __name__ == "__main__":

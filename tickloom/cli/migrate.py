@@ -1,11 +1,11 @@
 """``tickloom migrate``: make the keyspace and the tables of an installation."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tickloom.cli.options import AsJson, Home
 from tickloom.errors import TickloomError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -23,11 +23,9 @@ def migrate(
     contact_points: Annotated[
         str | None, typer.Option(help="Cassandra contact points; default the embedded node's.")
     ] = None,
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of the embedded stack; default TICKLOOM_HOME or .tickloom.")
-    ] = None,
+    home: Home = None,
     wait: Annotated[float, typer.Option(min=1, help="Seconds for which to wait for Cassandra.")] = 120.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make what is absent of the keyspace and its tables; to do it again does nothing."""
     from tickloom.cli.addresses import cassandra_address

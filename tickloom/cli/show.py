@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tickloom.cli.options import Home
 from tickloom.cli.showing import Query, ask, layout
 from tickloom.errors import TickloomError
 
@@ -30,7 +31,6 @@ From = Annotated[
     str | None, typer.Option("--from", help="A date of the exchange, or a time in UTC as 2019-02-15T14:30:00Z.")
 ]
 To = Annotated[str | None, typer.Option("--to", help="A date, itself included, or a time, itself excluded.")]
-Home = Annotated[Path | None, typer.Option(help="Folder of the embedded stack.")]
 Utc = Annotated[bool, typer.Option("--utc", help="Times in UTC; default the exchange's local time.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a row, times in UTC.")]
 LETTERS_READ = 2000

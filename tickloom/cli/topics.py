@@ -1,10 +1,11 @@
 """``tickloom topics``: make the topics of an installation."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tickloom.cli.options import AsJson, Bootstrap, Home
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -12,14 +13,10 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command(epilog="Example: TICKLOOM_KAFKA=kafka:9092 tickloom topics --json")
 def topics(
     roles: Annotated[list[str] | None, typer.Argument(help="prices, bars, …; default all.")] = None,
-    bootstrap: Annotated[
-        str | None, typer.Option(help="Kafka bootstrap servers; default the embedded broker's.")
-    ] = None,
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of the embedded stack; default TICKLOOM_HOME or .tickloom.")
-    ] = None,
+    bootstrap: Bootstrap = None,
+    home: Home = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds for which to wait for the broker.")] = 30.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make the topics that are absent; those that exist are never altered, and a difference is told."""
     from tickloom.bus.topics import ROLES, ensure, topic_name

@@ -4,12 +4,12 @@ import json
 import signal
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from tickloom.cli.options import AsJson, Home
 from tickloom.settings import settings
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -17,9 +17,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command(epilog="Example: tickloom up --home /data/tickloom --kafka-port 9092 --json")
 def up(
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of data, logs and ports; default TICKLOOM_HOME or .tickloom.")
-    ] = None,
+    home: Home = None,
     kafka_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Kafka's port; default the last one, else a free one.")
     ] = None,
@@ -28,7 +26,7 @@ def up(
     ] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Move the old data aside and start anew.")] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait until both answer.")] = 120.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the addresses as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start the embedded Kafka and Cassandra, or say where they run already."""
     from tickloom.local import stack

@@ -54,9 +54,6 @@ class Fetched:
 class Yahoo:
     """Bars of completed sessions, split-adjusted by Yahoo and never adjusted for dividends.
 
-    Synthetic bars go out with the source ``synthetic``, all others with ``yahoo``. ``sequence`` is the bar's end in
-    seconds since 1970, so that any span that has the bar gives it the same number.
-
     Attributes
     ----------
     tickers : sequence of str
@@ -79,11 +76,7 @@ class Yahoo:
 
     def blocks(self) -> Iterator[PriceBlock]:
         """Yield the bars of all tickers as price records in time order."""
-        parts = []
-        for fetched in self.fetched.values():
-            part = bar_records(fetched.bars)
-            sequence = (part["time_us"] // 1_000_000).astype(np.int64)
-            parts.append(part.assign(ticker=fetched.bars.ticker, source=_SOURCES[fetched.origin], sequence=sequence))
+        parts = [records_of(fetched.bars, fetched.origin) for fetched in self.fetched.values()]
         return merge(parts, self.block_rows)
 
     @cached_property
@@ -126,6 +119,17 @@ class Yahoo:
         if start >= end:
             raise TickloomError(f"yahoo: start {start} is not before {end}, the day after the last completed session")
         return start, end
+
+
+def records_of(bars: BarFrame, origin: Origin) -> pd.DataFrame:
+    """Return the records of one ticker's bars for `tickloom.sources.merge.merge`.
+
+    Synthetic bars have the source ``synthetic``, all others ``yahoo``. ``sequence`` is the bar's end in seconds since
+    1970, so that any span that has the bar gives it the same number.
+    """
+    records = bar_records(bars)
+    sequence = (records["time_us"] // 1_000_000).astype(np.int64)
+    return records.assign(ticker=bars.ticker, source=_SOURCES[origin], sequence=sequence)
 
 
 def download_bars(download: Download | None, symbol: str, start: date, end: date, interval: Interval) -> pd.DataFrame:

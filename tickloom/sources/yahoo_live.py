@@ -14,8 +14,8 @@ from tickloom.market.intervals import parse_interval
 from tickloom.market.sessions import day_of, session_table
 from tickloom.sources.blocks import PriceBlock
 from tickloom.sources.csvfile import read_bars
-from tickloom.sources.merge import bar_records, merge
-from tickloom.sources.yahoo import SUFFIXES, Download, download_bars, in_sessions
+from tickloom.sources.merge import merge
+from tickloom.sources.yahoo import SUFFIXES, Download, download_bars, in_sessions, records_of
 
 
 @dataclass
@@ -81,8 +81,6 @@ class YahooLive:
             path = Path(folder) / f"{ticker}.csv"
             in_sessions(frame, self.market, interval).to_csv(path)
             bars = read_bars(path, market=self.market, ticker=ticker, interval=interval, label="start")
-        records = bar_records(bars)
-        sequence = (records["time_us"] // 1_000_000).astype(np.int64)
-        records = records.assign(ticker=ticker, source="yahoo", sequence=sequence)
+        records = records_of(bars, "download")
         newest = self._newest_us.get(ticker, -1)
         return records[(records["time_us"] > newest) & (records["time_us"] <= now_us)]

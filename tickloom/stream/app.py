@@ -16,9 +16,9 @@ from pyspark.sql.streaming.state import GroupStateTimeout
 from tickloom.bus import topics
 from tickloom.bus.credentials import spark_options
 from tickloom.errors import TickloomError
+from tickloom.manifest.model import milliseconds
 from tickloom.stream import checkpoint, control, faults, operator, parse, wire
 from tickloom.stream.job import StreamJob
-from tickloom.stream.model import milliseconds
 from tickloom.stream.ownership import partitions_to_read
 from tickloom.stream.sink import STATS_SCHEMA, SinkSettings, TaskStats, task
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tickloom.stream.model import Duration, Model, ObjectName, Quantity, milliseconds
+from tickloom.manifest.model import Duration, Model, ObjectName, Quantity, milliseconds
 
 Memory = r"^[1-9][0-9]{0,5}[mg]$"
 

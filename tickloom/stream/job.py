@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tickloom.errors import ConfigurationError
+from tickloom.manifest.document import read_yaml
+from tickloom.manifest.mistakes import sentences
+from tickloom.manifest.model import Model
 from tickloom.market.instruments import instruments
 from tickloom.stream.deployment import Autoscaling, Checkpoint, Restart, Retention, Runtime, Upgrade
-from tickloom.stream.document import read_document
-from tickloom.stream.mistakes import sentences
-from tickloom.stream.model import Model
 from tickloom.stream.processing import Processors, Sinks, Source, Trigger
 
 API_VERSION = "tickloom.dev/v1alpha1"
@@ -129,3 +129,24 @@ def load(path: Path) -> StreamJob:
         is refused.
     """
     return parse(read_document(path), origin=str(path))
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read the one mapping that a ``StreamJob``'s file holds.
+
+    Raises
+    ------
+    ConfigurationError
+        As ``read_documents`` does, or the file holds no or several documents.
+    """
+    documents = read_documents(path)
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        raise ConfigurationError(
+            f"{path}: holds {len(documents)} documents; `tickloom run` takes a file with one StreamJob"
+        )
+    return documents[0]
+
+
+def read_documents(path: Path) -> list[Any]:
+    """Read the documents of a ``StreamJob``'s file; raises as `tickloom.manifest.document.read_yaml` does."""
+    return read_yaml(path, "a StreamJob", "the samples are in manifests/samples/")

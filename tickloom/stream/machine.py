@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tickloom.indicators.engine import Block, Engine
+from tickloom.manifest.model import milliseconds
 from tickloom.market.intervals import SECONDS
 from tickloom.market.sessions import SessionTable, session_table
 from tickloom.stream import kernels
 from tickloom.stream.job import Spec
-from tickloom.stream.model import milliseconds
 from tickloom.stream.rows import BAR, DAY_S, TICK, Array, empty
 from tickloom.stream.state import NEVER, IntervalState, TickerState
 

@@ -5,9 +5,9 @@ from collections.abc import Collection
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tickloom.manifest.model import milliseconds
 from tickloom.market.intervals import SECONDS
 from tickloom.stream.job import Spec
-from tickloom.stream.model import milliseconds
 from tickloom.stream.rows import UNKNOWN_VOLUME
 
 FIELDS = ("v", "ticker", "time", "price", "volume", "source", "sequence", "interval", "open", "high", "low")

@@ -6,8 +6,8 @@ from pydantic import Field, field_validator
 
 from tickloom.errors import TickloomError
 from tickloom.indicators.registry import DEFAULT_TWELVE, resolve
+from tickloom.manifest.model import Duration, Model, ObjectName
 from tickloom.market.intervals import Interval
-from tickloom.stream.model import Duration, Model, ObjectName
 
 
 class CreateTopics(Model):

@@ -24,13 +24,13 @@ from pyspark.sql.streaming.listener import (
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tickloom.errors import TickloomError
+from tickloom.manifest.model import milliseconds
 from tickloom.market.sessions import session_table
 from tickloom.store.connect import parse_contact_points
 from tickloom.stream import app, control, faults, memory
 from tickloom.stream.checkpoint import Fence
 from tickloom.stream.job import StreamJob
 from tickloom.stream.machine import Machine
-from tickloom.stream.model import milliseconds
 from tickloom.stream.outage import Outage
 from tickloom.stream.progress import Progress
 from tickloom.stream.sink import TaskStats

@@ -7,7 +7,7 @@ from operators.streamjob.actions import Action, Plan, Tell, WriteStatus
 from operators.streamjob.moments import stamp
 from operators.streamjob.names import LABEL_JOB
 from operators.streamjob.seen import Seen
-from operators.streamjob.status import CONDITIONS, Condition, Phase, Status
+from operators.streamjob.status import CONDITIONS, LONGEST_MESSAGE, Condition, Phase, Status
 
 PROGRESS_EVERY_S = 30.0
 _PROGRESS = ("progress", "progress_at")
@@ -50,6 +50,20 @@ class Draft:
         """Set a condition; None is Unknown."""
         self._conditions[kind] = ("Unknown" if value is None else str(value), reason, message)
 
+    def degrade(self, reason: str, message: str, *, each_message: bool = False) -> None:
+        """Set Degraded, with an event unless it is Degraded already for this reason.
+
+        Parameters
+        ----------
+        each_message
+            Whether another message with the same reason is an event too; not so where it holds figures that change.
+        """
+        self.condition("Degraded", True, reason, message)
+        before = next((item for item in self.seen.status.conditions if item.type == "Degraded"), None)
+        known = before is not None and before.status == "True" and before.reason == reason
+        if not known or (each_message and before is not None and before.message != message[:LONGEST_MESSAGE]):
+            self.tell("Warning", reason, message)
+
     def do(self, action: Action) -> None:
         """Add an action."""
         self._actions.append(action)
@@ -80,7 +94,7 @@ class Draft:
                         "type": kind,
                         "status": value,
                         "reason": reason,
-                        "message": message[:4096],
+                        "message": message[:LONGEST_MESSAGE],
                         "last_transition_time": since,
                         "observed_generation": seen.generation,
                     }
@@ -106,10 +120,3 @@ class Draft:
             self.look_again(PROGRESS_EVERY_S - (self.seen.now - old.progress_at))
         else:
             self.update(progress_at=self.seen.now)
-
-
-def tell_once(draft: Draft, reason: str, text: str) -> None:
-    """Write an event, unless Degraded already says the same."""
-    before = {item.type: item for item in draft.seen.status.conditions}.get("Degraded")
-    if before is None or before.status != "True" or before.reason != reason:
-        draft.tell("Warning", reason, text)

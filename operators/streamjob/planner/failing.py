@@ -3,12 +3,12 @@
 from operators.streamjob.actions import Delete
 from operators.streamjob.fields import changes
 from operators.streamjob.planner import children
-from operators.streamjob.planner.draft import Draft, tell_once
+from operators.streamjob.planner.draft import Draft
 from operators.streamjob.planner.starting import begin
 from operators.streamjob.planner.target import Target, kept
 from operators.streamjob.seen import Driver
 from operators.streamjob.status import Failures
-from tickloom.stream.model import milliseconds
+from tickloom.manifest.model import milliseconds
 
 
 def vanished(draft: Draft, target: Target) -> None:
@@ -82,7 +82,7 @@ def _give_up(draft: Draft, reason: str, text: str) -> None:
     draft.phase("Failed")
     draft.condition("Ready", False, reason, text)
     draft.condition("Progressing", False, reason, "change the manifest, or suspend and resume, to try again")
-    tell_once(draft, draft.status.failures.kind or reason, text)
+    draft.degrade(draft.status.failures.kind or reason, text)
 
 
 def deadline(draft: Draft, target: Target, current: Driver) -> bool:

@@ -2,13 +2,13 @@
 
 from operators.streamjob.actions import Delete
 from operators.streamjob.planner import children
-from operators.streamjob.planner.draft import Draft, tell_once
+from operators.streamjob.planner.draft import Draft
 from operators.streamjob.planner.failing import deadline, ended, vanished
 from operators.streamjob.planner.starting import LOOK_S, begin, forced_start, start
 from operators.streamjob.planner.target import Target
 from operators.streamjob.seen import Driver, Report
 from operators.streamjob.status import Failures, Reported
-from tickloom.stream.model import milliseconds
+from tickloom.manifest.model import milliseconds
 
 UNANSWERED_S = 120.0
 _HEALTHY = ("running",)
@@ -124,15 +124,13 @@ def _unhealthy(draft: Draft, current: Driver, report: Report | None) -> None:
     started = status.started_at or seen.now
     if current.failure:
         text = f"{current.name}: {current.message or current.failure}"
-        draft.condition("Degraded", True, current.failure, text)
-        tell_once(draft, current.failure, text)
+        draft.degrade(current.failure, text)
     was_healthy = status.healthy_since is not None
     if report is not None and report.state == "waiting":
         text = f"{current.name}: {report.why or 'the next try comes by itself'}"
-        draft.condition("Degraded", True, "Waiting", text)
+        draft.degrade("Waiting", text)
         draft.condition("Ready", False, "Waiting", text)
         draft.condition("Progressing", not was_healthy, "Waiting", text)
-        tell_once(draft, "Waiting", text)
         return
     if was_healthy and report is None and current.ready:
         # an answer may be lost now and then; a driver that Kubernetes calls ready is not given up for that

@@ -3,7 +3,7 @@
 from operators.streamjob.actions import Delete, Start
 from operators.streamjob.names import FORCE_EPOCH
 from operators.streamjob.planner import children
-from operators.streamjob.planner.draft import Draft, tell_once
+from operators.streamjob.planner.draft import Draft
 from operators.streamjob.planner.target import Target
 from operators.streamjob.status import Failures
 
@@ -78,8 +78,7 @@ def start(draft: Draft, target: Target, *, forced: bool = False) -> None:
     draft.condition("Ready", False, "Starting", text)
     draft.condition("Progressing", True, "Starting", text)
     if seen.refused:
-        draft.condition("Degraded", True, "Submission", seen.refused)
-        tell_once(draft, "Submission", seen.refused)
+        draft.degrade("Submission", seen.refused)
     draft.look_again(LOOK_S)
 
 

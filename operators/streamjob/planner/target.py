@@ -1,7 +1,8 @@
 """Which specification is to run: the manifest's, or the last good one where that is refused."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from operators.streamjob import autoscale
 from operators.streamjob.fields import changes, fingerprint
@@ -12,7 +13,6 @@ from tickloom.errors import TickloomError
 from tickloom.stream.job import Spec
 
 SECRET_AGAIN_S = 15.0
-LAST_GOOD = "the last good manifest keeps running"
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,12 @@ class Target:
         Its fingerprint.
     new_checkpoint
         Whether the change from the current driver begins a new checkpoint.
+    rolled_back
+        Whether this is the last stable spec instead of the manifest.
+    lacks
+        What runs otherwise than it was asked for.
+    decision
+        What the autoscaler decided now.
     """
 
     spec: Spec
@@ -36,6 +42,8 @@ class Target:
     hash: str
     new_checkpoint: bool = False
     rolled_back: bool = False
+    lacks: tuple[Problem, ...] = ()
+    decision: autoscale.Decision | None = None
 
     @property
     def json(self) -> str:
@@ -62,114 +70,105 @@ def choose(draft: Draft) -> Target | None:
     Sets the condition Degraded where that is not the manifest itself.
     """
     seen = draft.seen
+    target, problems = asked(seen)
+    if target is None or problems:
+        return _last_good(draft, problems)
+    stable = kept(seen.status.last_stable_spec, seen.name) if target.hash == seen.status.rejected_hash else None
+    if stable is not None:
+        return _rolled_back(draft, stable)
+    if target.decision is not None:
+        draft.tell("Normal", target.decision.reason, target.decision.text)
+        draft.update(autoscaling=target.decision.kept)
+    for item in target.lacks:
+        draft.degrade(item.reason, item.message, each_message=True)
+    return target
+
+
+def asked(seen: Seen) -> tuple[Target | None, tuple[Problem, ...]]:
+    """Return what the manifest asks for, and why it is refused; None where it cannot be read."""
     valid = validate(seen)
+    if valid.spec is None:
+        return None, valid.problems
+    target, problems = _resolved(seen, valid.spec)
     last = kept(seen.status.last_reconciled_spec, seen.name)
-    problems = list(valid.problems)
-    target = None
-    if valid.spec is not None and not problems:
-        target, problem = _of_manifest(draft, valid.spec, last)
-        problems += [problem] if problem else []
-    if target is not None:
-        return _unless_rejected(draft, target)
-    text = "; ".join(item.message for item in problems)
-    draft.condition("Degraded", True, problems[0].reason, text)
-    if any(item.reason == "SecretMissing" for item in problems):
-        draft.look_again(SECRET_AGAIN_S)  # Secrets are not watched: that would take the right to list them all
-    if not _said(seen, text):
-        draft.tell("Warning", problems[0].reason, text)
-    if last is None:
-        return None
-    draft.condition("UpgradePending", True, problems[0].reason, LAST_GOOD)
-    return _resolved(draft, last, keep=True)[0]
-
-
-def _said(seen: Seen, text: str) -> bool:
-    return any(item.type == "Degraded" and item.message == text[:4096] for item in seen.status.conditions)
-
-
-def _of_manifest(draft: Draft, spec: Spec, last: Spec | None) -> tuple[Target | None, Problem | None]:
-    target, problem = _resolved(draft, spec)
-    if target is None or last is None:
-        return target, problem
-    lost = [path for path, kind in changes(last, target.spec).items() if kind == "redeploy"]
-    if not lost:
-        return target, None
-    if spec.upgrade.mode != "stateless":
+    lost = [] if last is None else [path for path, kind in changes(last, target.spec).items() if kind == "redeploy"]
+    if lost and valid.spec.upgrade.mode != "stateless":
         text = (
             f"spec.{lost[0]} cannot change without losing the checkpoint's state; put it back, or set "
             "spec.upgrade.mode to stateless to begin a new checkpoint"
         )
-        return None, Problem("StateWouldBeLost", text)
-    return Target(target.spec, target.image, target.hash, new_checkpoint=True), None
+        problems = (*problems, Problem("StateWouldBeLost", text))
+    return replace(target, new_checkpoint=bool(lost)), (*valid.problems, *problems)
 
 
-def _unless_rejected(draft: Draft, target: Target) -> Target:
+def _last_good(draft: Draft, problems: Sequence[Problem]) -> Target | None:
+    """Return the last good spec instead of a refused one."""
+    seen, reason = draft.seen, problems[0].reason
+    draft.degrade(reason, "; ".join(item.message for item in problems), each_message=True)
+    if any(item.reason == "SecretMissing" for item in problems):
+        draft.look_again(SECRET_AGAIN_S)  # Secrets are not watched: that would take the right to list them all
+    last = kept(seen.status.last_reconciled_spec, seen.name)
+    if last is None:
+        return None
+    draft.condition("UpgradePending", True, reason, "the last good manifest keeps running")
+    return _as_it_was(seen, last)
+
+
+def _rolled_back(draft: Draft, stable: Spec) -> Target:
     """Return the last stable spec instead of one that did not prove itself in time."""
-    seen = draft.seen
-    if target.hash != seen.status.rejected_hash:
-        return target
-    stable = kept(seen.status.last_stable_spec, seen.name)
-    if stable is None:
-        return target
+    why = draft.seen.status.rejected_why
     draft.condition(
         "Degraded",
         True,
         "RolledBack",
         "this manifest was not good in time and the last good one runs; change it, and it is tried again"
-        + (f". What was wrong: {seen.status.rejected_why}" if seen.status.rejected_why else ""),
+        + (f". What was wrong: {why}" if why else ""),
     )
-    good, _ = _resolved(draft, stable, keep=True)
-    assert good is not None
-    return Target(good.spec, good.image, good.hash, rolled_back=True)
+    return replace(_as_it_was(draft.seen, stable), rolled_back=True)
 
 
-def _resolved(draft: Draft, spec: Spec, *, keep: bool = False) -> tuple[Target | None, Problem | None]:
-    """Return the spec with runtime, executors and image as they are used; ``keep`` takes it as it was."""
-    seen = draft.seen
-    problem = None
-    if not keep:
-        replicas = autoscale.wanted(draft, spec) if spec.autoscaling else spec.replicas
-        asks = replicas > 1 or spec.runtime.executor is not None or spec.runtime.type == "sparkOperator"
-        installed = "SparkApplication" in seen.installed
-        if spec.runtime.type == "sparkOperator" and not installed:
-            text = (
-                "spec.runtime.type: sparkOperator, and the cluster has no SparkApplication; install kubeflow's "
-                "spark-operator, or use driverPod"
-            )
-            return None, Problem("NoExecutors", text)
-        runtime = "sparkOperator" if asks and installed and spec.runtime.type != "driverPod" else "driverPod"
-        if runtime == "driverPod" and replicas > 1:
-            text = (
-                f"{replicas} executors were asked for and the cluster has no SparkApplication: one driver pod runs; "
-                "install kubeflow's spark-operator"
-            )
-            draft.condition("Degraded", True, "NoExecutors", text)
-            if not _said(seen, text):
-                draft.tell("Warning", "NoExecutors", text)
-            replicas = 1
-        replicas = _capped(draft, spec, replicas)
-        spec = spec.model_copy(
-            update={"replicas": replicas, "runtime": spec.runtime.model_copy(update={"type": runtime})}
-        )
+def _as_it_was(seen: Seen, spec: Spec) -> Target:
+    """Return a spec that was resolved once."""
     # the image belongs to what ran well: the operator's own default may be another one by the time of a rollback
     image = spec.runtime.image or seen.installation.image
     spec = spec.model_copy(update={"runtime": spec.runtime.model_copy(update={"image": image})})
-    return Target(spec, image, fingerprint(spec)), problem
+    return Target(spec, image, fingerprint(spec))
 
 
-def _capped(draft: Draft, spec: Spec, replicas: int) -> int:
-    """Return at most as many executors as the topic has partitions, or as ``minPartitions`` makes of them."""
-    partitions = draft.seen.status.progress.partitions
-    if partitions is None:
-        return replicas
-    most = max(partitions, spec.source.min_partitions or 1)
-    if replicas > most:
+def _resolved(seen: Seen, spec: Spec) -> tuple[Target, tuple[Problem, ...]]:
+    """Return the spec with runtime, executors and image as they are used, and what stands against it."""
+    replicas, decision = autoscale.wanted(seen, spec) if spec.autoscaling else (spec.replicas, None)
+    problems, lacks = [], []
+    runtime = spec.runtime.type
+    installed = "SparkApplication" in seen.installed
+    if runtime == "sparkOperator" and not installed:
+        text = (
+            "spec.runtime.type: sparkOperator, and the cluster has no SparkApplication; install kubeflow's "
+            "spark-operator, or use driverPod"
+        )
+        problems.append(Problem("NoExecutors", text))
+    if runtime == "auto":
+        runtime = "sparkOperator" if installed and (replicas > 1 or spec.runtime.executor is not None) else "driverPod"
+    if runtime == "driverPod" and replicas > 1:
+        text = (
+            f"{replicas} executors were asked for and the cluster has no SparkApplication: one driver pod runs; "
+            "install kubeflow's spark-operator"
+        )
+        lacks.append(Problem("NoExecutors", text))
+        replicas = 1
+    most = _most_executors(seen, spec)
+    if most is not None and replicas > most:
         text = (
             f"{replicas} executors were asked for and the topic has {most} partitions for them: {most} run; "
             "spec.source.minPartitions splits further"
         )
-        draft.condition("Degraded", True, "ScaleCapped", text)
-        if not _said(draft.seen, text):
-            draft.tell("Warning", "ScaleCapped", text)
-        return most
-    return replicas
+        lacks.append(Problem("ScaleCapped", text))
+        replicas = most
+    spec = spec.model_copy(update={"replicas": replicas, "runtime": spec.runtime.model_copy(update={"type": runtime})})
+    return replace(_as_it_was(seen, spec), decision=decision, lacks=tuple(lacks)), tuple(problems)
+
+
+def _most_executors(seen: Seen, spec: Spec) -> int | None:
+    """Return as many executors as the topic has partitions, or as ``minPartitions`` makes of them."""
+    partitions = seen.status.progress.partitions
+    return None if partitions is None else max(partitions, spec.source.min_partitions or 1)

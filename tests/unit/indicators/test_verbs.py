@@ -79,6 +79,18 @@ def test_docs_are_written_and_checked(tmp_path):
     assert run(docs.app, "indicators", "--check", "--folder", tmp_path).exit_code == 0
 
 
+def test_a_stale_copy_of_the_crd_is_named(tmp_path):
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    assert run(docs.app, "crd", "--folder", folder).exit_code == 0
+    copy = tmp_path / "charts" / "crds" / "files" / "streamjobs.tickloom.dev.yaml"
+    assert copy.read_text() == (tmp_path / "manifests" / "crds" / copy.name).read_text()
+    copy.write_text("old")
+    assert str(run(docs.app, "crd", "--check", "--folder", folder).exception).startswith(
+        f"{copy} differs from the code"
+    )
+
+
 def test_a_default_below_the_home_folder_is_printed_with_a_tilde():
     assert "| `TICKLOOM_CACHE` | `~/.cache/tickloom` |" in settings_page.render()
     assert str(Path.home()) not in settings_page.render()

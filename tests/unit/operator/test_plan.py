@@ -120,6 +120,17 @@ def test_a_change_that_would_lose_state_is_refused_and_the_old_manifest_runs_on(
     assert world.condition("Ready").status == "True"
 
 
+def test_a_refused_manifest_is_told_once_whatever_else_it_lacks():
+    world = World().stable()
+    world.edit(runtime__statePartitions=4, replicas=3)
+    before = len(world.events)
+    for _ in range(3):
+        world.look()
+        world.now += 1.0
+    assert world.reasons()[before:] == ["StateWouldBeLost"]
+    assert world.condition("Degraded").reason == "StateWouldBeLost"
+
+
 def test_stateless_mode_begins_a_new_checkpoint():
     world = World().stable()
     old = world.status.checkpoint.location

@@ -58,6 +58,24 @@ def test_every_mistake_is_a_problem_of_its_own():
     assert len(of(world).problems) == 2
 
 
+def test_a_runtime_that_the_cluster_lacks_is_a_problem_of_a_new_job_and_of_one_that_runs():
+    new, there = World(), World().stable()
+    for world in (new, there):
+        world.edit(runtime__type="sparkOperator")
+        (problem,) = of(world).problems
+        assert "the cluster has no SparkApplication" in problem
+    assert [change["field"] for change in of(there).changes] == ["runtime.type"]
+
+
+def test_executors_that_the_autoscaler_decided_are_no_change():
+    world = World(installed=frozenset({"SparkApplication"}))
+    world.edit(autoscaling={"min": 2, "max": 4})
+    world.stable()
+    assert world.status.replicas == 2
+    world.edit(tickers=["ATW", "IAM"])
+    assert [change["field"] for change in of(world).changes] == ["tickers"]
+
+
 def run(tmp_path, spec, *options):
     path = tmp_path / "job.yaml"
     path.write_text(HEAD + spec)
@@ -78,6 +96,12 @@ def test_the_command_fails_for_a_manifest_that_would_be_refused(tmp_path):
     found = json.loads(run(tmp_path, "spec: {tickers: [ATW], market: XPAR}\n", "--json").stdout)
     assert found["streamjob"] == "default/atw"
     assert "XPAR" in found["problems"][0]
+
+
+def test_the_command_fails_for_executors_in_a_cluster_without_spark_operator(tmp_path):
+    done = run(tmp_path, "spec: {tickers: [ATW], market: XCAS, runtime: {type: sparkOperator}}\n")
+    assert done.exit_code == 1
+    assert "refused: spec.runtime.type: sparkOperator, and the cluster has no SparkApplication" in done.stdout
 
 
 @pytest.mark.parametrize(

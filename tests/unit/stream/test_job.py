@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from tickloom.errors import ConfigurationError, TickloomError
-from tickloom.stream.document import read_document
-from tickloom.stream.job import StreamJob, load, parse
-from tickloom.stream.mistakes import PATTERNS
-from tickloom.stream.model import milliseconds
+from tickloom.manifest.mistakes import PATTERNS
+from tickloom.manifest.model import milliseconds
+from tickloom.stream.job import StreamJob, load, parse, read_document
 
 SAMPLES = Path(__file__).parents[3] / "manifests" / "samples"
 SHORTEST = """apiVersion: tickloom.dev/v1alpha1

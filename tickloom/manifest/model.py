@@ -1,4 +1,4 @@
-"""What all parts of the ``StreamJob`` manifest share: the frozen model, durations, names."""
+"""What all models of YAML files share: the frozen model, durations, names."""
 
 from typing import Annotated
 
@@ -22,6 +22,6 @@ def milliseconds(duration: str) -> int:
 
 
 class Model(BaseModel):
-    """A frozen part of the manifest: camelCase in YAML, no unknown fields."""
+    """A frozen part of a file: camelCase in YAML, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)

@@ -1,4 +1,4 @@
-"""What is wrong with a manifest, in words: path, value, and what the value may be."""
+"""What is wrong in a file, in words: path, value, and what the value may be."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
@@ -23,7 +23,7 @@ PATTERNS = {
     r"^[a-zA-Z0-9._-]{1,249}$": "a topic's name: 1 to 249 letters, digits, '.', '_' and '-'",
     r"^[a-z][a-z0-9_]{0,47}$": "a keyspace: 1 to 48 small letters, digits and '_', the first a letter",
 }
-"""What the patterns of the manifest's fields mean."""
+"""What the patterns of fields mean."""
 
 _KINDS = {
     "string": "text",
@@ -37,7 +37,7 @@ _KINDS = {
 
 
 def sentences(errors: Sequence[ErrorDetails], root: type[BaseModel]) -> list[str]:
-    """Return a sentence for each mistake in a manifest of the model ``root``.
+    """Return a sentence for each mistake in a document of the model ``root``.
 
     That a list is too short is left out where its items are mistakes themselves.
     """

@@ -1,4 +1,4 @@
-"""The YAML of a manifest's file, in which no key may stand twice."""
+"""The YAML of a file, in which no key may stand twice."""
 
 from pathlib import Path
 from typing import Any
@@ -8,24 +8,13 @@ import yaml
 from tickloom.errors import ConfigurationError
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """Read the one mapping that a YAML file holds.
-
-    Raises
-    ------
-    ConfigurationError
-        As ``read_documents`` does, or the file holds no or several documents.
-    """
-    documents = read_documents(path)
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise ConfigurationError(
-            f"{path}: holds {len(documents)} documents; `tickloom run` takes a file with one StreamJob"
-        )
-    return documents[0]
-
-
-def read_documents(path: Path) -> list[Any]:
+def read_yaml(path: Path, kind: str, where: str) -> list[Any]:
     """Read the documents of a YAML file, without empty ones.
+
+    Parameters
+    ----------
+    kind, where
+        What the file is of, and where to look for what it holds; for the sentences about a file that is none.
 
     Raises
     ------
@@ -36,9 +25,9 @@ def read_documents(path: Path) -> list[Any]:
         text = path.read_text(encoding="utf-8")
         return [item for item in yaml.load_all(text, _Loader) if item is not None]
     except FileNotFoundError:
-        raise ConfigurationError(f"{path}: there is no such file; the samples are in manifests/samples/") from None
+        raise ConfigurationError(f"{path}: there is no such file; {where}") from None
     except IsADirectoryError:
-        raise ConfigurationError(f"{path}: is a folder; name the file of a StreamJob") from None
+        raise ConfigurationError(f"{path}: is a folder; name the file of {kind}") from None
     except OSError as error:
         raise ConfigurationError(f"{path}: not readable: {error.strerror or error}") from None
     except _RepeatedKeyError as error:
