@@ -126,6 +126,8 @@ def session(job: StreamJob, wiring: Wiring) -> SparkSession:
 
 def _on_this_machine(job: StreamJob, wiring: Wiring, scratch: Path) -> dict[str, str]:
     driver = job.spec.runtime.driver
+    # else Spark looks up the machine's own name, which fails where no name server and no hosts file knows it
+    os.environ.setdefault("SPARK_LOCAL_HOSTNAME", "localhost")
     return {
         "spark.master": f"local[{driver.cores}]",
         "spark.app.name": f"tickloom-{job.metadata.name}",
