@@ -1,6 +1,6 @@
 # `make demo` shows the main job on this machine, `make test` runs the whole suite; both set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cluster-demo test bench lint docs locks clean
+.PHONY: help setup demo cluster-demo test bench lint docs manifests locks clean
 TICKLOOM := .venv/bin/tickloom
 
 help:  ## Print this list
@@ -21,16 +21,20 @@ test: setup  ## Run the whole suite
 bench: setup  ## Run every benchmark and print its figures
 	@for name in ingest store indicators stream latency memory; do $(TICKLOOM) bench $$name || exit 1; done
 
-lint: setup  ## Format check, lint, types, layers, generated pages
+lint: setup  ## Format check, lint, types, layers, generated pages and manifests
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(TICKLOOM) docs all --check
 	@.venv/bin/python scripts/chart-readme --check
+	@.venv/bin/python scripts/manifests --check
 
 docs: setup  ## Write the generated pages
 	@$(TICKLOOM) docs all
+
+manifests: setup  ## Write manifests/base from the charts; needs helm
+	@.venv/bin/python scripts/manifests
 
 locks: setup  ## Compile requirements/*.txt from pyproject.toml
 	@for extra in ingest stream operator pipelines train serve dashboard dev; do \

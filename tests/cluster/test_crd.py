@@ -343,7 +343,7 @@ def test_the_server_fills_in_what_the_model_does(jobs, text):
     assert jobs.apply(document)["spec"] == made.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(SAMPLES.rglob("*.yaml")), ids=lambda path: path.name)
 def test_samples_are_accepted(jobs, path):
     jobs.apply(yaml.safe_load(path.read_text(encoding="utf-8")))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-MANIFEST = "manifests/samples/demo.yaml"
+MANIFEST = "manifests/demo.yaml"
 KEYSPACE = "demo"
 LAST = 8
 SYNTHETIC_STEPS = 2000

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(epilog="Example: tickloom run -f manifests/samples/demo.yaml --bounded --json")
+@app.command(epilog="Example: tickloom run -f manifests/demo.yaml --bounded --json")
 def run(
     manifest: Annotated[Path, typer.Option("--file", "-f", help="The StreamJob manifest.", metavar="FILE")],
     home: Annotated[Path | None, typer.Option(help="Folder of the embedded stack and of the job's checkpoint.")] = None,

@@ -136,6 +136,13 @@ class Charts:
         return json.loads(json.dumps(self._rendered[key]))
 
 
+def of_bases(name: str = "*") -> list[dict[str, Any]]:
+    """Return the manifests of the bases for kustomize."""
+    paths = sorted((ROOT / "manifests" / "base").glob(f"{name}/*.yaml"))
+    found = [it for path in paths for it in yaml.safe_load_all(path.read_text(encoding="utf-8"))]
+    return [it for it in found if it["kind"] != "Kustomization"]
+
+
 def of_kind(manifests: list[dict[str, Any]], *kinds: str) -> list[dict[str, Any]]:
     """Return the manifests of the kinds."""
     return [it for it in manifests if it["kind"] in kinds]

@@ -1,4 +1,4 @@
-"""The operator's chart says all settings, and grants what the manifests grant."""
+"""The operator's chart says all settings, and grants what is needed where it watches."""
 
 from pathlib import Path
 
@@ -24,11 +24,6 @@ def rules(*roles):
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-
-
-def of_manifests(name):
-    documents = list(yaml.safe_load_all((MANIFESTS / "operator" / f"{name}.yaml").read_text(encoding="utf-8")))
-    return of_kind(documents, "Role", "ClusterRole")
 
 
 def variables(charts, values=None):
@@ -96,14 +91,6 @@ def test_each_setting_is_passed_on(charts):
         "topic_prefix": "morocco-",
         "replication": "3",
     }
-
-
-def test_it_is_granted_what_the_manifests_grant(charts):
-    everywhere = of_kind(charts.render("operator"), "Role", "ClusterRole")
-    assert rules(*everywhere) == rules(*of_manifests("clusterwide"))
-    here = of_kind(charts.render("operator", {"watch": {"namespaces": ["demo"]}}), "Role", "ClusterRole")
-    assert {it["kind"] for it in here} == {"Role"}
-    assert rules(*here) == rules(*of_manifests("namespaced"))
 
 
 def test_named_namespaces_each_get_a_role_and_nothing_reaches_further(charts):

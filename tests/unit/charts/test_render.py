@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.unit.charts.rendering import CASES, CHARTS, INSTALLABLE, PROFILES, SOURCES, RefusedError
+from tests.unit.charts.rendering import CASES, CHARTS, INSTALLABLE, PROFILES, SOURCES, RefusedError, of_bases
 
 pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
 
@@ -70,7 +70,7 @@ def test_an_upgrade_that_changes_nothing_renders_the_same(charts, values, files)
 def test_kubeconform_takes_every_manifest(charts, tmp_path):
     if shutil.which("kubeconform") is None:
         pytest.skip("needs kubeconform on PATH: https://github.com/yannh/kubeconform")
-    manifests = [it for case in CASES.values() for it in charts.render("tickloom", *case)]
+    manifests = [it for case in CASES.values() for it in charts.render("tickloom", *case)] + of_bases()
     for kind in {(it["apiVersion"], it["kind"]) for it in manifests}:
         group, _, version = kind[0].rpartition("/")
         path = tmp_path / f"{kind[1].lower()}-{group or version}-{version}.json"  # kubeconform takes v1 for a group

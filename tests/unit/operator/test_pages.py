@@ -10,7 +10,7 @@ from operators.streamjob.settings import OperatorSettings
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
-MANIFESTS = sorted((ROOT / "manifests" / "operator").glob("*.yaml"))
+MANIFESTS = sorted((ROOT / "manifests" / "base").glob("*/operator.yaml"))
 
 
 def test_every_setting_is_on_the_page_with_its_default_and_meaning():
@@ -25,7 +25,7 @@ def test_every_metric_is_on_the_page():
         assert f"`{name}" in PAGE, name
 
 
-@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.parent.name)
 def test_roles_name_every_verb_and_the_operator_starts_alone(path):
     documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     roles = [item for item in documents if item["kind"] in ("Role", "ClusterRole")]
@@ -33,5 +33,5 @@ def test_roles_name_every_verb_and_the_operator_starts_alone(path):
     assert "*" not in yaml.safe_dump(roles)
     deployment = next(item for item in documents if item["kind"] == "Deployment")
     assert deployment["spec"]["strategy"] == {"type": "Recreate"}
-    if path.stem == "namespaced":
+    if path.parent.name == "operator-namespaced":
         assert {item["kind"] for item in roles} == {"Role"}

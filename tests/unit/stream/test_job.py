@@ -28,9 +28,15 @@ def manifest(**spec):
     }
 
 
-@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(SAMPLES.rglob("*.yaml")), ids=lambda path: path.name)
 def test_samples_are_valid(path):
     assert load(path).kind == "StreamJob"
+
+
+def test_the_samples_can_be_applied_together():
+    tickers = [ticker for path in SAMPLES.rglob("*.yaml") for ticker in load(path).spec.tickers]
+    assert len(tickers) == len(set(tickers))
+    assert sum(load(path).spec.dead_letters == "all" for path in SAMPLES.rglob("*.yaml")) == 1
 
 
 def test_the_shortest_manifest_is_complete():
