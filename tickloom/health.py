@@ -1,32 +1,48 @@
-"""A process's own addresses: /healthz, /readyz, /metrics."""
+"""A process's own addresses: /healthz, /readyz, /metrics, and what else it answers."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, generate_latest
 
 Check = Callable[[], str | None]
 """Returns what is wrong, or None."""
+Answer = tuple[int, str, bytes]
+"""Status, type and body."""
 
 
 def serve(port: int, registry: CollectorRegistry, alive: Check, ready: Check) -> ThreadingHTTPServer:
-    """Answer in a thread; port 0 picks a free one."""
+    """Answer /healthz, /readyz and /metrics on all addresses in a thread; port 0 picks a free one."""
+    routes = {
+        "/healthz": lambda: checked(alive),
+        "/readyz": lambda: checked(ready),
+        "/metrics": lambda: metrics(registry),
+    }
+    return serve_routes("", port, routes, "health")
+
+
+def checked(check: Check) -> Answer:
+    """Return 503 with the sentence that says what is wrong, or 200."""
+    wrong = check()
+    return 503 if wrong else 200, "text/plain; charset=utf-8", f"{wrong or 'ok'}\n".encode()
+
+
+def metrics(registry: CollectorRegistry) -> Answer:
+    """Return the metrics in Prometheus' text format."""
+    return 200, "text/plain; version=0.0.4; charset=utf-8", generate_latest(registry)
+
+
+def serve_routes(host: str, port: int, routes: Mapping[str, Callable[[], Answer]], name: str) -> ThreadingHTTPServer:
+    """Answer GET at each path of ``routes``, and 404 elsewhere, in a thread ``name``; port 0 picks a free one."""
+    known = f"known: {' '.join(routes)}\n".encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            path = self.path.split("?")[0]
-            if path == "/metrics":
-                self._answer(200, generate_latest(registry))
-            elif path in ("/healthz", "/readyz"):
-                wrong = alive() if path == "/healthz" else ready()
-                self._answer(503 if wrong else 200, f"{wrong or 'ok'}\n".encode())
-            else:
-                self._answer(404, b"known: /healthz /readyz /metrics\n")
-
-        def _answer(self, status: int, body: bytes) -> None:
+            route = routes.get(self.path.split("?")[0])
+            status, kind, body = route() if route else (404, "text/plain; charset=utf-8", known)
             self.send_response(status)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -34,6 +50,6 @@ def serve(port: int, registry: CollectorRegistry, alive: Check, ready: Check) ->
         def log_message(self, format: str, *args: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("", port), Handler)
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    server = ThreadingHTTPServer((host, port), Handler)
+    threading.Thread(target=server.serve_forever, name=name, daemon=True).start()
     return server

@@ -55,3 +55,14 @@ def disruption_budget(job: str) -> str:
 def claim(job: str) -> str:
     """Return the name of the claim that is made for a job's folder."""
     return child(job, "checkpoint")
+
+
+def topics(prices: str, prefix: str) -> dict[str, str]:
+    """Return the topics of a job by role; ``prices`` is the one that it reads, ``prefix`` the installation's."""
+    roles = {"prices": f"{prefix}prices" if prices == "prices" else prices}
+    return roles | {role: f"{prefix}{role}" for role in ("bars", "anomalies", "dead-letters")}
+
+
+def topic_object(topic: str) -> str:
+    """Return the name of a topic's KafkaTopic, which has neither capitals nor `_`."""
+    return topic.lower().replace("_", "-")

@@ -147,10 +147,17 @@ def _owners(sight: Sight, body: Mapping[str, Any], installation: Installation) -
 
 def _topics(raw_spec: Mapping[str, Any], installation: Installation) -> list[str]:
     own = (raw_spec.get("source") or {}).get("topic") or "prices"
-    prefix = installation.topic_prefix
-    named = [f"{prefix}prices" if own == "prices" else own]
-    named += [f"{prefix}{role}" for role in ("bars", "anomalies", "dead-letters")]
-    return [name.lower().replace("_", "-") for name in named]
+    return [names.topic_object(name) for name in names.topics(own, installation.topic_prefix).values()]
+
+
+def _keys(cluster: Cluster, namespace: str, name: str) -> frozenset[str] | None:
+    found = cluster.get("Secret", namespace, name)
+    return None if found is None else frozenset(found.get("data") or {})
+
+
+def _those_there(cluster: Cluster, namespace: str, topics: Iterable[str]) -> list[dict[str, Any]]:
+    found = (cluster.get("KafkaTopic", namespace, name) for name in topics)
+    return [body for body in found if body is not None]
 
 
 @dataclass
@@ -181,13 +188,11 @@ class Live:
 
     def secret(self, namespace: str, name: str) -> frozenset[str] | None:
         """Return the keys of a Secret."""
-        found = self.cluster.get("Secret", namespace, name)
-        return None if found is None else frozenset(found.get("data") or {})
+        return _keys(self.cluster, namespace, name)
 
     def topics(self, key: Key, wanted: Iterable[str]) -> list[dict[str, Any]]:
         """Return those of the KafkaTopics that are there."""
-        found = (self.cluster.get("KafkaTopic", key[0], name) for name in wanted)
-        return [body for body in found if body is not None]
+        return _those_there(self.cluster, key[0], wanted)
 
     def installed(self) -> frozenset[str]:
         """Return which of the optional kinds the cluster knows."""
@@ -248,18 +253,14 @@ class Watched:
 
     def secret(self, namespace: str, name: str) -> frozenset[str] | None:
         """Return the keys of a Secret."""
-
-        def ask() -> frozenset[str] | None:
-            found = self.cluster.get("Secret", namespace, name)
-            return None if found is None else frozenset(found.get("data") or {})
-
-        found: frozenset[str] | None = self._for_a_while(("secret", namespace, name), SECRET_S, ask)
+        found: frozenset[str] | None = self._for_a_while(
+            ("secret", namespace, name), SECRET_S, lambda: _keys(self.cluster, namespace, name)
+        )
         return found
 
     def topics(self, key: Key, wanted: Iterable[str]) -> list[dict[str, Any]]:
         """Return those of the KafkaTopics that are there."""
-        found = (self.cluster.get("KafkaTopic", key[0], name) for name in wanted)
-        return [body for body in found if body is not None]
+        return _those_there(self.cluster, key[0], wanted)
 
     def installed(self) -> frozenset[str]:
         """Return which of the optional kinds the cluster knows."""

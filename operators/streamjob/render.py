@@ -151,16 +151,12 @@ def topics(of: Subject) -> list[Manifest]:
     wanted = of.spec.source.create_topics
     if wanted is None:
         return []
-    prefix = of.installation.topic_prefix
-    own = of.spec.source.topic
-    roles = {"prices": f"{prefix}prices" if own == "prices" else own}
-    roles |= {role: f"{prefix}{role}" for role in ("bars", "anomalies", "dead-letters")}
     return [
         {
             "apiVersion": "kafka.strimzi.io/v1",
             "kind": "KafkaTopic",
             "metadata": {
-                "name": topic.lower().replace("_", "-"),
+                "name": names.topic_object(topic),
                 "namespace": of.namespace,
                 "labels": {"strimzi.io/cluster": wanted.cluster, "app.kubernetes.io/managed-by": names.FIELD_OWNER},
             },
@@ -171,7 +167,7 @@ def topics(of: Subject) -> list[Manifest]:
                 "config": _TOPIC_CONFIG[role],
             },
         }
-        for role, topic in roles.items()
+        for role, topic in names.topics(of.spec.source.topic, of.installation.topic_prefix).items()
     ]
 
 

@@ -6,7 +6,7 @@ import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -45,7 +45,7 @@ def bench(
             f"--record writes {PAGE}, but there is no folder {PAGE.parent} here: run it in the checkout"
         )
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run = importlib.import_module(f"tickloom.bench.{name}").run
     except ImportError as error:
@@ -79,10 +79,6 @@ def _with_stack(run: Callable[..., "Result"]) -> "Result":
 
 def _say(text: str) -> None:
     typer.echo(text, err=True)
-
-
-def _interrupt(_signal: int, _frame: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def _print(result: "Result") -> None:

@@ -4,7 +4,7 @@ import json
 import signal
 import time
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -32,7 +32,7 @@ def up(
     from tickloom.local import stack
     from tickloom.local.state import absolute
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     where = home or settings().home
     console = Console(stderr=True)
     begin = time.monotonic()
@@ -57,7 +57,3 @@ def up(
         typer.echo(json.dumps(asdict(found) | {"home": str(absolute(where)), "started": not already}))
     else:
         typer.echo(f"kafka      {found.kafka}\ncassandra  {found.cassandra}")
-
-
-def _interrupt(_signal: int, _frame: Any) -> None:
-    raise KeyboardInterrupt

@@ -13,6 +13,7 @@ import pandas as pd
 import stamina
 
 from tickloom.errors import TickloomError
+from tickloom.files import whole
 from tickloom.market.instruments import instruments
 from tickloom.market.intervals import Interval, parse_interval
 from tickloom.market.sessions import day_of, days_of, session_table
@@ -176,10 +177,8 @@ def _folder() -> Path:
 def _store(frame: pd.DataFrame, ticker: str, market: str, interval: Interval, start: date, end: date) -> Path:
     """Write the bars to the cache, whole or not at all, and return the file."""
     path = _folder() / f"{ticker}_{interval}_{start}_{end}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    in_sessions(frame, market, interval).to_csv(partial)
-    partial.replace(path)
+    with whole(path) as part:
+        in_sessions(frame, market, interval).to_csv(part)
     return path
 
 

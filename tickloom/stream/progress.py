@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from tickloom import health
 from tickloom.stream.sink import TaskStats
 
 
@@ -287,30 +288,10 @@ def serve(progress: Progress, host: str, port: int) -> tuple[ThreadingHTTPServer
 
     ``/healthz`` answers 503 and a sentence when the job has failed.
     """
-
-    def health() -> tuple[int, str, bytes]:
-        trouble = progress.health()
-        return 200 if trouble is None else 503, "text/plain; charset=utf-8", f"{trouble or 'ok'}\n".encode()
-
-    routes: dict[str, Callable[[], tuple[int, str, bytes]]] = {
+    routes: dict[str, Callable[[], health.Answer]] = {
         "/progress": lambda: (200, "application/json", json.dumps(progress.snapshot()).encode()),
-        "/metrics": lambda: (200, "text/plain; version=0.0.4", generate_latest(progress.registry)),
-        "/healthz": health,
+        "/metrics": lambda: health.metrics(progress.registry),
+        "/healthz": lambda: health.checked(progress.health),
     }
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            route = routes.get(self.path.split("?")[0])
-            code, kind, body = route() if route else (404, "text/plain", b"known: /progress /metrics /healthz\n")
-            self.send_response(code)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer((host, port), Handler)
-    threading.Thread(target=server.serve_forever, name="progress", daemon=True).start()
+    server = health.serve_routes(host, port, routes, "progress")
     return server, f"http://{host}:{server.server_address[1]}"
