@@ -84,6 +84,8 @@ class Metrics:
         self.polls = Counter(
             "tickloom_operator_polls", "Questions to drivers for their progress.", ["answered"], registry=self.registry
         )
+        for answered in ("true", "false"):
+            self.polls.labels(answered)  # else a share of them is unknown until the first of each
         self.leading = Gauge(
             "tickloom_operator_leading", "1 where this operator holds the Lease.", registry=self.registry
         )
