@@ -27,11 +27,10 @@ KINDS: dict[str, tuple[str, str]] = {
     "PodDisruptionBudget": ("/apis/policy/v1", "poddisruptionbudgets"),
     "Lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "SparkApplication": ("/apis/sparkoperator.k8s.io/v1beta2", "sparkapplications"),
-    "PodMonitor": ("/apis/monitoring.coreos.com/v1", "podmonitors"),
     "KafkaTopic": ("/apis/kafka.strimzi.io/v1", "kafkatopics"),
 }
 """Each kind with its API and its plural."""
-OPTIONAL = ("SparkApplication", "PodMonitor", "KafkaTopic")
+OPTIONAL = ("SparkApplication", "KafkaTopic")
 """Kinds that a cluster need not know."""
 TIMEOUT_S = (5, 20)
 

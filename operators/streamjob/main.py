@@ -50,7 +50,7 @@ class Operator:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.shards)
         self.cluster = Cluster(connections=settings.workers + 4)
         self.installation = settings.installation()
         self._register()

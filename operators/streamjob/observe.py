@@ -17,7 +17,7 @@ from operators.streamjob.status import read as read_status
 Key = tuple[str, str]
 """Namespace and name of a StreamJob."""
 CHILD_KINDS = (
-    "Pod", "ConfigMap", "Service", "PodDisruptionBudget", "PersistentVolumeClaim", "SparkApplication", "PodMonitor",
+    "Pod", "ConfigMap", "Service", "PodDisruptionBudget", "PersistentVolumeClaim", "SparkApplication",
 )  # fmt: skip
 """Kinds that carry the job's label."""
 

@@ -25,7 +25,7 @@ _CONFIGURATION = {
 _EXIT_CONFIGURATION = 78
 _FRAME = re.compile(r"at \S+\(.*\)$|\.\.\. \d+ (more|common frames)")
 _CAUSES = ("Exception in thread ", "Caused by: ")
-_CHILDREN = ("ConfigMap", "Service", "PodDisruptionBudget", "PodMonitor", "PersistentVolumeClaim")
+_CHILDREN = ("ConfigMap", "Service", "PodDisruptionBudget", "PersistentVolumeClaim")
 
 
 @dataclass(frozen=True)

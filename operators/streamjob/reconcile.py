@@ -89,6 +89,7 @@ class Reconciler:
                 self._forget(key)
                 return None
             self._note(key, seen)
+            self.metrics.jobs.note(key, seen.status)
             if (wait := self._first_answer(key, seen, begin)) > 0:
                 return wait
             planned = True
@@ -96,8 +97,7 @@ class Reconciler:
             wanted: Plan = plan(seen)
             acted = bool(wanted.actions)
             self.hand.carry_out(key, seen, wanted)
-            if _only_progress(seen, wanted):
-                self._written[key] = self.watched.version(key)
+            self._carried_out(key, seen, wanted)
         except LaterError as error:
             refused = error.__cause__
             if isinstance(refused, Refused) and refused.status != 409:
@@ -133,6 +133,14 @@ class Reconciler:
             return
         self.targets[key] = Pollable(current.address, current.epoch, seen.status.stable)
 
+    def _carried_out(self, key: Key, seen: Seen, wanted: Plan) -> None:
+        """Remember the status that was written."""
+        for action in wanted.actions:
+            if isinstance(action, WriteStatus):
+                self.metrics.jobs.note(key, action.status)
+        if _only_progress(seen, wanted):
+            self._written[key] = self.watched.version(key)
+
     def _note_refusal(self, key: Key, error: LaterError, refused: Refused) -> None:
         """Remember what the server refuses, for the status to say so."""
         if not refused.passing:
@@ -162,6 +170,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         for known in (self.reports, self.targets, self._failures, self._patience, self._written, self._refused):
             known.pop(key, None)
+        self.metrics.jobs.forget(key)
 
     def _back_off(self, key: Key, least_s: float) -> float:
         """Return a pause that grows when one look after the other fails."""

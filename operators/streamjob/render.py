@@ -119,19 +119,6 @@ def disruption_budget(of: Subject) -> Manifest:
     }
 
 
-def pod_monitor(of: Subject) -> Manifest:
-    """Return the PodMonitor that has Prometheus read the driver's metrics."""
-    return {
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "PodMonitor",
-        "metadata": meta(of, names.service(of.name)),
-        "spec": {
-            "selector": {"matchLabels": {names.LABEL_JOB: of.name, names.LABEL_ROLE: "driver"}},
-            "podMetricsEndpoints": [{"port": "progress", "path": "/metrics"}],
-        },
-    }
-
-
 def claim(of: Subject) -> Manifest:
     """Return the claim for the job's folder; nobody owns it, so it outlives the job."""
     wanted = of.spec.checkpoint.claim

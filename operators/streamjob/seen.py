@@ -141,7 +141,7 @@ class Seen:
     owners
         For each of the job's tickers that an older StreamJob owns too, that job's name.
     installed
-        Kinds that the cluster knows: ``SparkApplication``, ``PodMonitor``, ``KafkaTopic``.
+        Kinds that the cluster knows: ``SparkApplication``, ``KafkaTopic``.
     refused
         Why the API server refused what was planned last; None where it did not.
     report

@@ -17,9 +17,16 @@ from tickloom.sources.replay import Replay
 from tickloom.sources.start import starting_prices
 from tickloom.sources.yahoo_live import YahooLive
 
+Trades = Callable[[float], bool]
+"""Says whether an exchange trades at a time in seconds since 1970."""
+
 
 class Feed(Protocol):
     """What the service turns into records."""
+
+    @property
+    def trades(self) -> Trades | None:
+        """Whether the exchange trades that the source follows; None where it follows none."""
 
     def next(self, now: float) -> float | None:
         """Return when the next turn is, in seconds since 1970; None when there is none any more."""
@@ -52,6 +59,11 @@ class Polled:
     _turn: float = 0.0
     _last: float | None = None
     _finished: bool = False
+
+    @property
+    def trades(self) -> Trades:
+        """Whether the exchange trades."""
+        return self.hours.open
 
     def next(self, now: float) -> float | None:
         """Return when to ask next; at first at once, for what was missed today."""
@@ -86,6 +98,7 @@ class Once:
     pace: Callable[[Iterable[PriceBlock]], Iterable[PriceBlock]]
     sent: int = 0
     finished: bool = False
+    trades: Trades | None = None
 
     def next(self, now: float) -> float | None:
         """Return now, until it has come to its end."""

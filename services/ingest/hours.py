@@ -26,7 +26,7 @@ class Hours:
 
     def open(self, now: float) -> bool:
         """Return whether the exchange trades at a time (seconds since 1970)."""
-        return bool(self.table.locate([int(now * 1e6)])[0] >= 0)
+        return self.table.open_at(now)
 
     def last_turn(self, now: float) -> float | None:
         """Return the last turn of the exchange's day at a time (seconds since 1970); None where it has no session."""

@@ -1,5 +1,8 @@
 """What Prometheus reads from the ingest service."""
 
+import time
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 _LABELS = ("source",)
@@ -17,6 +20,9 @@ class Metrics:
         self.newest = self._gauge("newest_record_timestamp_seconds", "Time of the newest record sent, since 1970.")
         self.back_off = self._gauge("back_off_seconds", "Pause after the last failure; 0 when well.")
         self.finished = self._gauge("finished", "1 when the source has come to its end.")
+        self.session = self._gauge(
+            "session_open", "1 while the exchange that the source follows trades; absent where it follows none."
+        )
 
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"tickloom_ingest_{name}", text, _LABELS, registry=self.registry)
@@ -24,7 +30,9 @@ class Metrics:
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"tickloom_ingest_{name}", text, _LABELS, registry=self.registry)
 
-    def begin(self, source: str) -> None:
-        """Show a source that has done nothing yet."""
+    def begin(self, source: str, trades: Callable[[float], bool] | None = None) -> None:
+        """Show a source that has done nothing yet, and whether the exchange trades that it follows."""
         for metric in (self.records, self.failures, self.turns, self.back_off, self.finished):
             metric.labels(source)
+        if trades is not None:
+            self.session.labels(source).set_function(lambda: float(trades(time.time())))

@@ -57,7 +57,7 @@ class Worker:
 
     def run(self) -> None:
         """Take turn after turn until there is none any more, or the service stops."""
-        self.metrics.begin(self.source.name)
+        self.metrics.begin(self.source.name, self.feed.trades)
         while not self.stop.is_set():
             try:
                 turn = self.feed.next(time.time())

@@ -71,12 +71,16 @@ def execute(
 def _run(
     job: "StreamJob", wiring: "Wiring", epoch: int | None, *, bounded: bool, host: str, port: int
 ) -> dict[str, Any]:
+    from tickloom.market.sessions import session_table
     from tickloom.settings import settings
     from tickloom.stream.checkpoint import Fence
     from tickloom.stream.progress import Progress, serve
     from tickloom.stream.runner import Runner, handle_signals
 
-    progress = Progress(job.metadata.name, len(job.spec.tickers), epoch)
+    def trades(at_s: float) -> bool:
+        return session_table(job.spec.market).open_at(at_s)  # read at the first question, for it takes a while
+
+    progress = Progress(job.metadata.name, len(job.spec.tickers), epoch, trades)
     server, address = serve(progress, host, port)
     (wiring.folder / "progress.url").write_text(address + "\n")
     tell = _tell_people if settings().log_format == "console" else _tell_machines

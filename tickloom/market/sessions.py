@@ -50,6 +50,10 @@ class SessionTable:
         inside = (index >= 0) & (times <= self.close_us[np.maximum(index, 0)])
         return np.where(inside, index, -1)
 
+    def open_at(self, at_s: float) -> bool:
+        """Return whether the exchange trades at a time, in seconds since 1970."""
+        return bool(self.locate([int(at_s * 1e6)])[0] >= 0)
+
     def local_day(self, times_us: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Return the exchange-local date of each time, in or out of a session, as days since 1970."""
         times = np.asarray(times_us, dtype=np.int64)

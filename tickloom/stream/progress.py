@@ -1,4 +1,4 @@
-"""What a running job says of itself: totals, lag and rate, as one object, as metrics, over HTTP."""
+"""What a running job says of itself: totals, lag and rate, as one object, over HTTP."""
 
 import json
 import threading
@@ -10,9 +10,8 @@ from datetime import datetime
 from http.server import ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
-
 from tickloom import health
+from tickloom.stream.metrics import Metrics, State
 from tickloom.stream.sink import TaskStats
 
 
@@ -87,9 +86,17 @@ class Progress:
         How many tickers it owns.
     epoch
         Number of this start, if somebody counts them.
+    trades
+        Says whether the job's exchange trades at a time in seconds since 1970.
     """
 
-    def __init__(self, job: str, tickers: int = 0, epoch: int | None = None) -> None:
+    def __init__(
+        self,
+        job: str,
+        tickers: int = 0,
+        epoch: int | None = None,
+        trades: Callable[[float], bool] | None = None,
+    ) -> None:
         self.totals = Totals()
         self.last: dict[str, Any] = {
             "job": job,
@@ -107,43 +114,8 @@ class Progress:
         self._waiting: dict[int, TaskStats] = {}
         self._underway: int | None = None
         self._lock = threading.Lock()
-        self.registry = CollectorRegistry()
-        labels = ["job"]
-        self._job = job
-
-        def counter(name: str, text: str) -> Any:
-            return Counter(f"tickloom_stream_{name}", text, labels, registry=self.registry).labels(job)
-
-        def gauge(name: str, text: str) -> Any:
-            return Gauge(f"tickloom_stream_{name}", text, labels, registry=self.registry).labels(job)
-
-        self._counters = {
-            "rows_in": counter("rows_in", "Records read."),
-            "rows_out": counter("rows_out", "Ticks accepted and written."),
-            "duplicates": counter("duplicates", "Repeated records left out."),
-            "filtered": counter("filtered", "Records of other jobs left out."),
-            "late": counter("late_rows", "Accepted ticks that came out of order."),
-            "anomalies": counter("anomalies", "Ticks flagged."),
-            "bars": counter("bars", "Bars made final."),
-        }
-        self._dead = Counter(
-            "tickloom_stream_dead_letters", "Refused records.", ["job", "reason"], registry=self.registry
-        )
-        self._gauges = {
-            "batch": gauge("batch", "Number of the last committed micro-batch."),
-            "lag": gauge("lag_rows", "Records in the topic that are not yet processed."),
-            "rows_per_second": gauge(
-                "rows_per_second", "Records of the last micro-batch per second of its processing."
-            ),
-            "state_rows": gauge("state_rows", "Tickers and groups in the state store."),
-            "batch_seconds": gauge("batch_seconds", "Duration of the last micro-batch."),
-            "arrival_per_second": gauge("arrival_per_second", "Records that come into the topic per second."),
-            "partitions": gauge("partitions", "Partitions of the topic that the job reads."),
-            "tickers": gauge("tickers", "Tickers that the job owns."),
-            "epoch": gauge("epoch", "Number of this start of the job."),
-        }
-        self._checks = counter("checks", "Committed micro-batches, and reports of an idle query.")
-        self._restarts = counter("restarts", "Times that the query was started again after a failure.")
+        self.metrics = Metrics(job, trades)
+        self.metrics.state("starting")
         self._show()
 
     def begun(self, batch: int) -> None:
@@ -183,7 +155,7 @@ class Progress:
             self.totals.filtered += filtered
             self.totals.busy_s += seconds
             self.totals.stats.add(stats)
-            self._export(rows, filtered, stats)
+            self.metrics.committed(rows, filtered, stats, _seconds(report["timestamp"]) + seconds)
             self._remember(report, rows, seconds)
             self._check()
 
@@ -202,22 +174,21 @@ class Progress:
 
     def _check(self) -> None:
         self.last["checks"] += 1
-        self._checks.inc()
+        self.metrics.checked()
         self._show()
 
     def _show(self) -> None:
-        for name, gauge in self._gauges.items():
-            value = self.last.get(name)
-            gauge.set(float("nan") if value is None else value)
+        self.metrics.show(self.last)
 
     def restarted(self) -> None:
         """Count a start of the query after a failure."""
-        self._restarts.inc()
+        self.metrics.restarted()
 
-    def state(self, name: str, why: str | None = None) -> None:
-        """Say what the job does: ``starting``, ``running``, ``waiting``, ``stopping``, ``stopped``, ``failed``."""
+    def state(self, name: State, why: str | None = None) -> None:
+        """Say what the job does."""
         with self._lock:
             self.last["state"] = name
+            self.metrics.state(name)
             self.last.pop("failure", None)
             if why is not None:
                 self.last["failure"] = why
@@ -228,20 +199,6 @@ class Progress:
         if last["state"] != "failed":
             return None
         return f"StreamJob {last['job']} has failed: {last.get('failure', 'unknown')}"
-
-    def _export(self, rows: int, filtered: int, stats: TaskStats) -> None:
-        for name, value in (
-            ("rows_in", rows),
-            ("rows_out", stats.ticks),
-            ("duplicates", stats.duplicates),
-            ("filtered", filtered),
-            ("late", stats.late),
-            ("anomalies", stats.anomalies),
-            ("bars", stats.final_bars),
-        ):
-            self._counters[name].inc(value)
-        for reason, count in stats.dead.items():
-            self._dead.labels(self._job, reason).inc(count)
 
     def _remember(self, report: dict[str, Any], rows: int, seconds: float) -> None:
         kafka: dict[str, Any] = next((s for s in report["sources"] if "Kafka" in s["description"]), {})
@@ -290,7 +247,7 @@ def serve(progress: Progress, host: str, port: int) -> tuple[ThreadingHTTPServer
     """
     routes: dict[str, Callable[[], health.Answer]] = {
         "/progress": lambda: (200, "application/json", json.dumps(progress.snapshot()).encode()),
-        "/metrics": lambda: health.metrics(progress.registry),
+        "/metrics": lambda: health.metrics(progress.metrics.registry),
         "/healthz": lambda: health.checked(progress.health),
     }
     server = health.serve_routes(host, port, routes, "progress")

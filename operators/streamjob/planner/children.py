@@ -47,10 +47,7 @@ def ensure(draft: Draft, target: Target) -> None:
     """Plan for everything that a driver needs, where it is absent or was changed."""
     seen = draft.seen
     of = _subject(seen, target, draft.status)
-    wanted = [render.config(of), render.service(of), render.disruption_budget(of)]
-    if "PodMonitor" in seen.installed:
-        wanted.append(render.pod_monitor(of))
-    for manifest in wanted:
+    for manifest in (render.config(of), render.service(of), render.disruption_budget(of)):
         _bring_back(draft, manifest)
     shared = [] if target.spec.checkpoint.claim.name else [render.claim(of)]
     shared += render.topics(of) if "KafkaTopic" in seen.installed else []

@@ -6,7 +6,7 @@ from operators.streamjob.planner.draft import Draft
 from operators.streamjob.status import Failures
 
 LOOK_S = 5.0
-_ORDER = ("PodMonitor", "Service", "PodDisruptionBudget", "ConfigMap")
+_ORDER = ("Service", "PodDisruptionBudget", "ConfigMap")
 
 
 def suspend(draft: Draft) -> None:

@@ -15,7 +15,11 @@ from collections import Counter
 
 import pytest
 import yaml
+from prometheus_client import generate_latest
 
+from tests.unit.charts.exported import ingest
+from tests.unit.charts.monitoring_files import expressions
+from tests.unit.charts.promql import exposed, metrics_in
 from tickloom.bus.consume import messages
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -99,6 +103,21 @@ def test_sources_run_side_by_side_to_their_end(service, tmp_path):
     process = service(gbm(count=300, rate=10_000), replayed, options=["--until-finished"])
     assert process.child.wait(60) == 0, process.log.read_text()
     assert sum(process.sent().values()) == 320
+
+
+def test_it_serves_what_rules_and_dashboards_ask_for(service):
+    asked = {
+        name for text in expressions().values() for name in metrics_in(text) if name.startswith("tickloom_ingest_")
+    }
+    yahoo = {"name": "live", "kind": "yahoo", "tickers": ["AAPL"], "backoff": {"first": "1s", "longest": "1s"}}
+    process = service(gbm(count=300, rate=10_000), yahoo)
+    process.until(lambda: process.metric('finished{source="made"}') == 1)
+    process.until(lambda: "tickloom_ingest_session_open{" in process.ask("/metrics")[1])
+    served = exposed(process.ask("/metrics")[1])
+    assert asked <= set(served)
+    checked = exposed(generate_latest(ingest()).decode())
+    assert served == checked, "what the queries are checked against"
+    assert process.end() == 0
 
 
 def test_killed_in_the_middle_it_sends_what_was_left(service):

@@ -103,6 +103,12 @@ class Job:
         except OSError:
             return None
 
+    def exposition(self):
+        """Return what /metrics answers."""
+        url = (self.home / "progress.url").read_text().strip()
+        with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
+            return answer.read().decode()
+
     def wait_for(self, condition, process, timeout=90):
         until = time.monotonic() + timeout
         while time.monotonic() < until:

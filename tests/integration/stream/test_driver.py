@@ -4,9 +4,13 @@ import signal
 import time
 
 import pytest
+from prometheus_client import generate_latest
 
 from tests.integration.stream.conftest import price
 from tests.integration.stream.jobs import Job, kill, send, topic
+from tests.unit.charts.exported import driver
+from tests.unit.charts.monitoring_files import expressions
+from tests.unit.charts.promql import exposed, metrics_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -56,6 +60,19 @@ def test_an_idle_job_says_that_it_is_well_and_has_no_lag(job):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_a_driver_serves_what_rules_and_dashboards_ask_for(job):
+    process = running(job)
+    served = exposed(job.exposition())
+    checked = exposed(generate_latest(driver()).decode())
+    assert served == checked, "what the queries are checked against"
+    asked = {name for text in expressions().values() for name in metrics_in(text)}
+    assert {name for name in asked if name.startswith("tickloom_stream_")} <= set(served)
+    assert 'tickloom_stream_rows_out_total{streamjob="test"} 200.0' in job.exposition()
+    assert 'tickloom_stream_state{state="running",streamjob="test"} 1.0' in job.exposition()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("pause", [0.0, 2.0])

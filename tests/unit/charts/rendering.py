@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 CHARTS = ROOT / "charts"
-INSTALLABLE = ("crds", "kafka", "cassandra", "spark", "operator", "ingest", "mlflow", "tickloom")
+INSTALLABLE = ("crds", "kafka", "cassandra", "spark", "operator", "ingest", "mlflow", "monitoring", "tickloom")
 PROFILES = {
     "default": (),
     "dev": ("values-dev.yaml",),
@@ -40,7 +40,7 @@ SOURCES = [
 TOGGLES: dict[str, dict[str, Any]] = {
     "everything": {
         "global": {"imageRegistry": "registry.example.com/tickloom", "imagePullSecrets": ["pull"]},
-        "operator": {"replicas": 2, "shards": 2, "serviceMonitor": {"enabled": True, "labels": {"release": "prom"}}},
+        "operator": {"replicas": 2, "shards": 2},
         "spark": {
             "quota": {"enabled": True, "hard": {"requests.memory": "64Gi", "pods": "200"}},
             "priorityClasses": {"create": True},
@@ -51,7 +51,13 @@ TOGGLES: dict[str, dict[str, Any]] = {
             "restore": {"tag": "20260102T030405Z"},
         },
         "mlflow": {"enabled": True},
-        "ingest": {"sources": SOURCES, "podMonitor": {"enabled": True}},
+        "ingest": {"sources": SOURCES},
+        "monitoring": {
+            "enabled": True,
+            "monitors": {"labels": {"release": "prom"}, "jobNamespaces": ["a", "b"], "interval": "15s"},
+            "rules": {"labels": {"release": "prom"}, "runbooks": "https://git.example.com/tickloom/"},
+            "dashboards": {"annotations": {"grafana_folder": "Tickloom"}},
+        },
     },
     "namespaced": {"operator": {"watch": {"namespaces": ["a", "b"]}}, "spark": {"namespaces": ["a", "b"]}},
     "open": {

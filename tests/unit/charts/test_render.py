@@ -115,6 +115,8 @@ def strict(part):
     out = {key: strict(value) for key, value in part.items() if not key.startswith("x-kubernetes")}
     if part.get("x-kubernetes-preserve-unknown-fields"):
         return {}
+    if isinstance(pattern := part.get("pattern"), str) and "(?i)" in pattern:
+        out["pattern"] = f"(?i){pattern.replace('(?i)', '')}"  # Go's place for it is not Python's
     if part.get("x-kubernetes-int-or-string"):
         return {"type": ["integer", "string"]}
     if (

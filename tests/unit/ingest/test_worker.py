@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -85,6 +86,18 @@ def test_everything_is_sent_once_and_then_it_has_come_to_its_end(broker):
     assert [metric(made, name) for name in ("records_total", "turns_total", "failures_total")] == [30, 1, 0]
     assert metric(made, "newest_record_timestamp_seconds") == 29
     assert metric(made, "finished") == 1
+    assert metric(made, "session_open") is None, "it follows no exchange"
+
+
+def test_a_source_that_follows_an_exchange_says_when_it_trades(broker, monkeypatch):
+    (wanted,) = parse({"sources": [{"name": "made", "kind": "yahoo", "tickers": ["AAPL"], **FAST}]}).sources
+    made = Worker(wanted, feed_of(wanted), broker.connect, Metrics(), threading.Event())
+    made.stop.set()
+    made.run()
+    for moment, trades in (("2024-03-14T15:00", 1), ("2024-03-14T21:00", 0), ("2024-03-16T15:00", 0)):
+        at = datetime.fromisoformat(f"{moment}+00:00").timestamp()
+        monkeypatch.setattr("services.ingest.metrics.time.time", lambda at=at: at)
+        assert metric(made, "session_open") == trades, moment
 
 
 @pytest.mark.parametrize("refusals", [["connect"], ["send"], ["flush"], ["connect", "connect", "send", "flush"]])
@@ -115,6 +128,8 @@ def test_what_was_acknowledged_is_not_sent_again(broker, monkeypatch):
 
 def test_pauses_grow_to_the_longest(broker):
     class Never:
+        trades = None
+
         def next(self, now):
             return now
 

@@ -15,7 +15,7 @@ from operators.streamjob.seen import Child
 from tests.unit.operator.world import World
 from tickloom.stream.job import parse
 
-ALL = frozenset({"SparkApplication", "PodMonitor", "KafkaTopic"})
+ALL = frozenset({"SparkApplication", "KafkaTopic"})
 
 
 def made(**changes):

@@ -1,11 +1,14 @@
 """What a running job says of itself."""
 
 import json
+import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 
 import pytest
 
+from tickloom.stream.metrics import STATES
 from tickloom.stream.progress import Arrivals, Progress, serve
 from tickloom.stream.sink import TaskStats
 
@@ -28,8 +31,8 @@ def report(batch, *, at, end, latest, rows=10):
     }
 
 
-def commit(progress, batch, **more):
-    progress.written(batch, TaskStats(ticks=more.get("rows", 10)))
+def commit(progress, batch, dead=None, **more):
+    progress.written(batch, TaskStats(ticks=more.get("rows", 10), dead=dead or {}))
     progress.committed(report(batch, **more))
 
 
@@ -38,8 +41,8 @@ def progress():
     return Progress("demo", tickers=2, epoch=7)
 
 
-def metric(progress, name):
-    return progress.registry.get_sample_value(f"tickloom_stream_{name}", {"job": "demo"})
+def metric(progress, name, **labels):
+    return progress.metrics.registry.get_sample_value(f"tickloom_stream_{name}", {"streamjob": "demo", **labels})
 
 
 def test_before_the_first_batch_what_is_not_known_is_null(progress):
@@ -58,6 +61,33 @@ def test_batches_and_idle_reports_are_checks_and_an_idle_query_has_no_lag(progre
     assert (found["checks"], found["lag"], found["partitions"]) == (2, 0, 2)
     assert metric(progress, "checks_total") == 2
     assert metric(progress, "lag_rows") == 0
+
+
+def test_a_commit_is_counted_and_says_when_it_was(progress):
+    assert metric(progress, "last_batch_timestamp_seconds") is None
+    assert metric(progress, "dead_letters_total", reason="late") == 0, "else rate() would not see the first one"
+    commit(progress, 0, at=0, end={"0": 10}, latest={"0": 10}, rows=8, dead={"late": 2})
+    assert metric(progress, "rows_out_total") == 8
+    assert metric(progress, "dead_letters_total", reason="late") == 2
+    committed = datetime(2024, 3, 14, 13, 30, 0, 500_000, tzinfo=UTC)  # begun and half a second
+    assert metric(progress, "last_batch_timestamp_seconds") == committed.timestamp()
+
+
+def test_the_state_is_one_of_all_states(progress):
+    for wanted in STATES:
+        progress.state(wanted)
+        assert {name: metric(progress, "state", state=name) for name in STATES} == {
+            name: float(name == wanted) for name in STATES
+        }
+
+
+def test_whether_the_exchange_trades_is_asked_when_it_is_read():
+    asked = []
+    progress = Progress("demo", trades=lambda at: asked.append(at) or len(asked) == 2)
+    assert not asked
+    assert [metric(progress, "session_open"), metric(progress, "session_open")] == [0, 1]
+    assert asked == pytest.approx([time.time()] * 2, abs=60)
+    assert metric(Progress("demo"), "session_open") is None
 
 
 def test_a_report_of_a_batch_that_this_process_did_not_write_is_no_check(progress):
