@@ -93,9 +93,9 @@ def test_operator_and_sources_are_read(charts, part, how):
         assert all(service["spec"]["selector"].items() <= pod_labels(it).items() for it in pods)
 
 
-@pytest.mark.parametrize("name", ["namespaced", "clusterwide"])
+@pytest.mark.parametrize("name", ["operator-namespaced", "operator"])
 def test_an_operator_without_helm_is_read_too(name):
-    documents = list(yaml.safe_load_all((ROOT / "manifests" / "operator" / f"{name}.yaml").read_text()))
+    documents = list(yaml.safe_load_all((ROOT / "manifests" / "base" / name / "operator.yaml").read_text()))
     (service,), (deployment,) = of_kind(documents, "Service"), of_kind(documents, "Deployment")
     monitor = monitors()["operator"]
     assert selects(monitor, service["metadata"]["labels"])
