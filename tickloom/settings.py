@@ -32,11 +32,20 @@ class Settings(BaseSettings):
         description=(
             "Folder with Kafka's credentials, as Kubernetes mounts a Secret: files `username` and `password`, and "
             "where they differ from SASL_SSL and SCRAM-SHA-512, `protocol` and `mechanism`; `ca.crt` where the "
-            "brokers' authority is private."
+            "brokers' authority is private. Without `username`, the one in Strimzi's `sasl.jaas.config` counts."
         ),
     )
     cassandra: str | None = Field(
         None, description="Cassandra contact points, `host[:port],…`; without it the embedded node's address in `home`."
+    )
+    cassandra_credentials: Path | None = Field(
+        None,
+        description=(
+            "Folder with Cassandra's credentials, as Kubernetes mounts a Secret: files `username` and `password`; "
+            "`ca.crt`, the nodes' authority, turns TLS on, and so does `tls` with `on`, for which the system's "
+            "authorities count; `tls.crt` and `tls.key` where the nodes ask for a client's certificate; `server-name`, "
+            "the name that every node's certificate must bear (`*`: any), where it is not the contact point's host."
+        ),
     )
     keyspace: str = Field("tickloom", description="Cassandra keyspace.", pattern=r"^[a-z][a-z0-9_]{0,47}$")
     replication: int = Field(

@@ -28,6 +28,7 @@ CLASSES: dict[str, FieldClass] = {
     "source.topic": "redeploy",
     "source.keyed": "upgrade",
     "source.credentials": "upgrade",
+    "source.certificates": "upgrade",
     "source.createTopics": "ignore",
     "source.minPartitions": "upgrade",
     "source.startingOffsets": "upgrade",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from operators.streamjob import names, read
+from operators.streamjob.access import accesses
 from operators.streamjob.cluster import Cluster
 from operators.streamjob.moments import seconds
 from operators.streamjob.read import Packed
@@ -94,7 +95,7 @@ def see(sight: Sight, key: Key, installation: Installation, report: Report | Non
     meta = body["metadata"]
     raw_spec = body.get("spec") or {}
     objects = sight.objects(key)
-    secret = (raw_spec.get("source") or {}).get("credentials")
+    secrets = [name for access in accesses(raw_spec, installation) for name in access.names]
     wants_topics = (raw_spec.get("source") or {}).get("createTopics")
     installed = sight.installed()
     found = read.children(objects)
@@ -115,7 +116,7 @@ def see(sight: Sight, key: Key, installation: Installation, report: Report | Non
         status=_status(body),
         drivers=read.drivers(objects, now),
         children=found,
-        secrets={secret: sight.secret(key[0], secret)} if isinstance(secret, str) else {},
+        secrets={name: sight.secret(key[0], name) for name in secrets},
         owners=_owners(sight, body, installation),
         installed=installed,
         report=report,

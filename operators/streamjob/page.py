@@ -38,7 +38,8 @@ spec:
     bootstrapServers: markets-kafka-bootstrap:9093
     topic: prices
     keyed: true
-    credentials: markets-kafka             # a Secret with username, password and ca.crt
+    credentials: markets-stream            # the Secret of a KafkaUser, or one with username and password
+    certificates: markets-cluster-ca-cert  # the Secret with the brokers' ca.crt
     createTopics:
       cluster: markets
       partitions: 12
@@ -62,6 +63,8 @@ spec:
     cassandra:
       contactPoints: cassandra-0.cassandra:9042,cassandra-1.cassandra:9042
       keyspace: tickloom
+      credentials: markets-cassandra       # a Secret with username and password
+      certificates: markets-cassandra-tls  # one with the nodes' ca.crt, and the client's tls.crt and tls.key
       patience: 5m
     lake:
       enabled: true

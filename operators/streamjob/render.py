@@ -8,6 +8,7 @@ import yaml
 
 from operators.streamjob import names
 from operators.streamjob.seen import Installation
+from tickloom.bus.roles import ROLES
 from tickloom.stream.job import Spec
 
 Manifest = dict[str, Any]
@@ -151,17 +152,8 @@ def topics(of: Subject) -> list[Manifest]:
                 "topicName": topic,
                 "partitions": wanted.partitions,
                 "replicas": wanted.replicas,
-                "config": _TOPIC_CONFIG[role],
+                "config": ROLES[role].config(wanted.replicas),
             },
         }
         for role, topic in names.topics(of.spec.source.topic, of.installation.topic_prefix).items()
     ]
-
-
-_DAY_MS = 86_400_000
-_TOPIC_CONFIG: dict[str, Manifest] = {
-    "prices": {"compression.type": "lz4", "retention.ms": 7 * _DAY_MS, "max.message.bytes": 4 << 20},
-    "bars": {"compression.type": "lz4", "retention.ms": 30 * _DAY_MS, "max.message.bytes": 4 << 20},
-    "anomalies": {"compression.type": "lz4", "retention.ms": 7 * _DAY_MS, "max.message.bytes": 4 << 20},
-    "dead-letters": {"compression.type": "lz4", "retention.ms": 30 * _DAY_MS, "max.message.bytes": 5 << 20},
-}

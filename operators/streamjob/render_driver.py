@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from operators.streamjob import names
+from operators.streamjob.access import Access, accesses
 from operators.streamjob.render import CONFIG, HOME, Manifest, Subject, labels, meta, of_epoch
 from tickloom.stream.deployment import Resources
 
-CREDENTIALS = "/etc/tickloom-kafka"
 GRACE_S = 60
 _USER = 10001
 _ARGUMENTS = ("run", "-f", f"{CONFIG}/job.yaml", "--host", "0.0.0.0", "--port", str(names.PROGRESS_PORT))  # noqa: S104
@@ -40,10 +40,15 @@ def _volumes(of: Subject) -> tuple[list[Manifest], list[Manifest]]:
         {"name": "manifest", "mountPath": CONFIG, "readOnly": True},
         {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108
     ]
-    if of.spec.source.credentials:
-        volumes.append({"name": "kafka", "secret": {"secretName": of.spec.source.credentials}})
-        mounts.append({"name": "kafka", "mountPath": CREDENTIALS, "readOnly": True})
+    for access in _accesses(of):
+        if (volume := access.volume()) is not None:
+            volumes.append(volume)
+            mounts.append({"name": access.part, "mountPath": access.folder, "readOnly": True})
     return volumes, mounts
+
+
+def _accesses(of: Subject) -> tuple[Access, Access]:
+    return accesses(of.spec.model_dump(mode="json", by_alias=True, include={"source", "sinks"}), of.installation)
 
 
 def _environment(of: Subject) -> list[Manifest]:
@@ -58,7 +63,7 @@ def _environment(of: Subject) -> list[Manifest]:
         "TICKLOOM_LOG_FORMAT": "json",
         "TICKLOOM_EPOCH": str(of.epoch),
         "TICKLOOM_INCARNATION": str(of.incarnation),
-        "TICKLOOM_KAFKA_CREDENTIALS": CREDENTIALS if of.spec.source.credentials else None,
+        **{access.variable: access.folder for access in _accesses(of) if access.names},
         **dict(here.environment),
     }
     return [{"name": name, "value": value} for name, value in values.items() if value is not None]

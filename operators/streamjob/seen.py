@@ -102,7 +102,13 @@ class Report:
 
 @dataclass(frozen=True)
 class Installation:
-    """What the operator's own settings decide for every job."""
+    """What the operator's own settings decide for every job.
+
+    Parameters
+    ----------
+    kafka_secrets, cassandra_secrets
+        Secrets in each job's namespace for the servers named here: with the credentials, and with the certificates.
+    """
 
     image: str
     service_account: str = "default"
@@ -113,6 +119,8 @@ class Installation:
     topic_prefix: str = ""
     replication: int = 1
     image_pull_secrets: tuple[str, ...] = ()
+    kafka_secrets: tuple[str | None, str | None] = (None, None)
+    cassandra_secrets: tuple[str | None, str | None] = (None, None)
     environment: tuple[tuple[str, str], ...] = ()
 
 
@@ -137,7 +145,7 @@ class Seen:
     version
         Resource version that was seen.
     secrets
-        Keys of each Secret that the manifest names; None for one that is not there.
+        Keys of each Secret that the job needs; None for one that is not there.
     owners
         For each of the job's tickers that an older StreamJob owns too, that job's name.
     installed

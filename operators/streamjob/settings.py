@@ -36,7 +36,19 @@ class OperatorSettings(BaseSettings):
         "tickloom-driver", description="Service account of SparkApplications' drivers, which make executor pods."
     )
     kafka: str | None = Field("kafka:9092", description="Kafka bootstrap servers that drivers use by default.")
+    kafka_credentials: str = Field(
+        "",
+        description="Secret of Kafka's credentials in each job's namespace, where a job names neither it nor a Kafka.",
+    )
+    kafka_certificates: str = Field("", description="Secret with the brokers' authority, `ca.crt`, in the same way.")
     cassandra: str | None = Field("cassandra:9042", description="Cassandra contact points that drivers use by default.")
+    cassandra_credentials: str = Field(
+        "",
+        description="Secret of Cassandra's credentials, where a job names neither it nor a Cassandra, in the same way.",
+    )
+    cassandra_certificates: str = Field(
+        "", description="Secret with the nodes' authority, `ca.crt`, and a client's certificate, in the same way."
+    )
     keyspace: str = Field("tickloom", description="Cassandra keyspace that drivers use by default.")
     topic_prefix: str = Field("", description="Put before every topic's name.")
     replication: int = Field(1, ge=1, le=5, description="Replication of topics and keyspace that drivers make.")
@@ -62,6 +74,8 @@ class OperatorSettings(BaseSettings):
             keyspace=self.keyspace,
             topic_prefix=self.topic_prefix,
             replication=self.replication,
+            kafka_secrets=(self.kafka_credentials or None, self.kafka_certificates or None),
+            cassandra_secrets=(self.cassandra_credentials or None, self.cassandra_certificates or None),
             image_pull_secrets=self.pull_secrets,
         )
 

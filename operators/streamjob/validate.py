@@ -2,6 +2,7 @@
 
 import json
 
+from operators.streamjob.access import accesses
 from operators.streamjob.names import API_VERSION
 from operators.streamjob.seen import Problem, Seen, Valid
 from tickloom.errors import TickloomError
@@ -9,7 +10,6 @@ from tickloom.stream.job import Spec, parse
 
 MOST_BYTES = 262_144
 """Largest spec as JSON: the status holds two copies, and a cluster's store takes 1.5 MB an object."""
-SECRET_KEYS = ("username", "password")
 
 
 def validate(seen: Seen) -> Valid:
@@ -22,7 +22,7 @@ def validate(seen: Seen) -> Valid:
         spec = read(seen.raw_spec, seen.name)
     except TickloomError as error:
         return Valid(None, tuple(Problem("InvalidSpec", line) for line in str(error).splitlines()))
-    problems = [*_executors(spec), *_credentials(spec, seen), *_tickers(seen)]
+    problems = [*_executors(spec), *_secrets(seen), *_tickers(seen)]
     return Valid(spec, tuple(problems))
 
 
@@ -54,21 +54,12 @@ def _executors(spec: Spec) -> list[Problem]:
     return found
 
 
-def _credentials(spec: Spec, seen: Seen) -> list[Problem]:
-    name = spec.source.credentials
-    if name is None:
-        return []
-    keys = seen.secrets.get(name)
-    if keys is None:
-        text = f"spec.source.credentials: there is no Secret {name!r} in namespace {seen.namespace}; create it"
-        return [Problem("SecretMissing", text)]
-    absent = [key for key in SECRET_KEYS if key not in keys]
-    if absent:
-        text = (
-            f"spec.source.credentials: Secret {name!r} lacks the key {absent[0]!r}; it needs {', '.join(SECRET_KEYS)}"
-        )
-        return [Problem("SecretMissing", text)]
-    return []
+def _secrets(seen: Seen) -> list[Problem]:
+    return [
+        problem
+        for access in accesses(seen.raw_spec, seen.installation)
+        for problem in access.problems(seen.secrets, seen.namespace)
+    ]
 
 
 def _tickers(seen: Seen) -> list[Problem]:

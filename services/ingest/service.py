@@ -8,7 +8,8 @@ from services.ingest.feeds import feed_of
 from services.ingest.metrics import Metrics
 from services.ingest.worker import Sender, Worker
 from tickloom.bus.producer import PriceProducer
-from tickloom.bus.topics import ROLES, create, topic_name
+from tickloom.bus.roles import ROLES
+from tickloom.bus.topics import create, topic_name
 
 
 @dataclass

@@ -18,7 +18,8 @@ from confluent_kafka.admin import AdminClient
 from tickloom.bench.report import Result
 from tickloom.bus import encode
 from tickloom.bus.producer import PriceProducer
-from tickloom.bus.topics import ROLES, create
+from tickloom.bus.roles import ROLES
+from tickloom.bus.topics import create
 from tickloom.errors import TickloomError
 from tickloom.local.jarsets import jars
 from tickloom.local.java import find_java

@@ -11,7 +11,8 @@ import numpy as np
 from tickloom.bench import load
 from tickloom.bench.report import Result
 from tickloom.bus.producer import PriceProducer
-from tickloom.bus.topics import ROLES, create
+from tickloom.bus.roles import ROLES
+from tickloom.bus.topics import create
 from tickloom.errors import TickloomError
 from tickloom.stream.latency import Histogram
 

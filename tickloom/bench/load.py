@@ -14,7 +14,8 @@ import numpy as np
 import yaml
 
 from tickloom.bus.producer import PriceProducer
-from tickloom.bus.topics import ROLES, create
+from tickloom.bus.roles import ROLES
+from tickloom.bus.topics import create
 from tickloom.errors import TickloomError
 from tickloom.sources.blocks import PriceBlock
 

@@ -1,11 +1,16 @@
 """Kafka's credentials, read from a folder as Kubernetes mounts a Secret, in the words of both clients."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tickloom.errors import ConfigurationError
+from tickloom.mounted import Mounted
 from tickloom.settings import settings
+
+VARIABLE = "TICKLOOM_KAFKA_CREDENTIALS"
+JAAS = "sasl.jaas.config"
+"""Key under which Strimzi puts a user's login into its Secret; the user's name stands nowhere else in it."""
 
 PROTOCOLS = ("SASL_SSL", "SASL_PLAINTEXT")
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
@@ -58,8 +63,9 @@ class Credentials:
 
 
 def read(folder: Path) -> Credentials:
-    """Read the files ``username``, ``password`` and, where they are there, ``protocol``, ``mechanism``, ``ca.crt``.
+    """Read the files ``password`` and ``username`` and, where they are there, ``protocol``, ``mechanism``, ``ca.crt``.
 
+    Where there is no ``username``, the one in ``sasl.jaas.config`` counts: so a Strimzi KafkaUser's Secret will do.
     A line break at the end of a file is not part of its value.
 
     Raises
@@ -67,20 +73,23 @@ def read(folder: Path) -> Credentials:
     ConfigurationError
         A file is missing, empty or not readable, or holds a value that is not known; no value of a secret is told.
     """
-    protocol = _text(folder, "protocol", PROTOCOLS[0])
-    if protocol not in PROTOCOLS:
-        raise ConfigurationError(f"{folder / 'protocol'}: {protocol!r} is unknown; known: {', '.join(PROTOCOLS)}")
-    mechanism = _text(folder, "mechanism", "SCRAM-SHA-512")
-    if mechanism not in MECHANISMS:
-        raise ConfigurationError(f"{folder / 'mechanism'}: {mechanism!r} is unknown; known: {', '.join(MECHANISMS)}")
-    authority = folder / "ca.crt"
+    mounted = Mounted(VARIABLE, folder)
     return Credentials(
-        username=_text(folder, "username"),
-        password=_text(folder, "password"),
-        protocol=protocol,
-        mechanism=mechanism,
-        authority=authority.absolute() if authority.exists() else None,
+        username=_username(mounted),
+        password=mounted.text("password"),
+        protocol=mounted.choice("protocol", PROTOCOLS, PROTOCOLS[0]),
+        mechanism=mounted.choice("mechanism", tuple(MECHANISMS), "SCRAM-SHA-512"),
+        authority=mounted.file("ca.crt"),
     )
+
+
+def _username(mounted: Mounted) -> str:
+    if mounted.file("username") is not None or mounted.file(JAAS) is None:
+        return mounted.text("username")
+    found = re.search(r'\busername="((?:[^"\\]|\\.)*)"', mounted.text(JAAS))
+    if found is None:
+        raise mounted.error(f"{mounted.folder / JAAS} names no username; add a file username")
+    return re.sub(r"\\(.)", r"\1", found[1])
 
 
 def connection(bootstrap: str) -> dict[str, Any]:
@@ -105,24 +114,6 @@ def spark_options(bootstrap: str) -> dict[str, str]:
 def _mine() -> Credentials | None:
     folder = settings().kafka_credentials
     return None if folder is None else read(folder)
-
-
-def _text(folder: Path, name: str, default: str | None = None) -> str:
-    path = folder / name
-    try:
-        text = path.read_text(encoding="utf-8").rstrip("\r\n")
-    except FileNotFoundError:
-        if default is not None:
-            return default
-        raise ConfigurationError(
-            f"TICKLOOM_KAFKA_CREDENTIALS: {path} is missing; the folder needs username and password"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigurationError(f"TICKLOOM_KAFKA_CREDENTIALS: {path} is not readable: {reason}") from None
-    if not text:
-        raise ConfigurationError(f"TICKLOOM_KAFKA_CREDENTIALS: {path} is empty; write the {name} into it")
-    return text
 
 
 def _quoted(text: str) -> str:

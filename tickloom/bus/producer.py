@@ -12,7 +12,8 @@ from confluent_kafka import Producer as Client
 from tickloom.bus import encode
 from tickloom.bus.credentials import connection
 from tickloom.bus.deadletters import Headers
-from tickloom.bus.topics import MAX_LETTER_BYTES, topic_name
+from tickloom.bus.roles import MAX_LETTER_BYTES
+from tickloom.bus.topics import topic_name
 from tickloom.errors import TickloomError
 from tickloom.settings import settings
 from tickloom.sources.blocks import PriceBlock

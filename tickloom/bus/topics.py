@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +14,7 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from tickloom.bus.credentials import connection
+from tickloom.bus.roles import ROLES, Role
 from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.settings import settings
 
@@ -22,38 +22,6 @@ log = structlog.get_logger(__name__)
 
 PARTITIONS = 3
 _AGAIN_S = 0.2
-DAY_MS = 86_400_000
-MAX_MESSAGE_BYTES = 4 << 20
-MAX_LETTER_BYTES = 5 << 20
-"""A dead letter is the refused record with headers put to it, so it may be larger than any record."""
-
-
-@dataclass(frozen=True)
-class Role:
-    """What a topic is for, and the settings that follow from it."""
-
-    retention_days: int
-    max_message_bytes: int = MAX_MESSAGE_BYTES
-
-    def config(self, replication: int) -> dict[str, str]:
-        """Return the topic's settings as Kafka names them."""
-        return {
-            "compression.type": "lz4",
-            "retention.ms": str(self.retention_days * DAY_MS),
-            "max.message.bytes": str(self.max_message_bytes),
-            "min.insync.replicas": "2" if replication >= 3 else "1",
-        }
-
-
-ROLES: dict[str, Role] = {
-    "prices": Role(7),
-    "news": Role(7),
-    "bars": Role(30),
-    "anomalies": Role(7),
-    "sentiment": Role(7),
-    "forecasts": Role(30),
-    "dead-letters": Role(30, MAX_LETTER_BYTES),
-}
 
 
 def topic_name(role: str) -> str:

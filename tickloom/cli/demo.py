@@ -100,7 +100,8 @@ def real_files(tickers: Sequence[str], given: Path | None, named: Path | None) -
 
 def _show(console: Any, home: Path, manifest: Path, spec: "Spec", files: list[Path], lack: str) -> dict[str, Any]:
     from tickloom.bus.producer import PriceProducer
-    from tickloom.bus.topics import ROLES, create
+    from tickloom.bus.roles import ROLES
+    from tickloom.bus.topics import create
     from tickloom.cli import run, show
     from tickloom.cli.addresses import kafka_address
     from tickloom.cli.showing import Query

@@ -63,7 +63,8 @@ class Delivery:
 
     def _send_all(self, bootstrap: str, topic: str | None) -> None:
         from tickloom.bus.producer import PriceProducer
-        from tickloom.bus.topics import ROLES, create, topic_name
+        from tickloom.bus.roles import ROLES
+        from tickloom.bus.topics import create, topic_name
 
         name = topic or topic_name("prices")
         create(bootstrap, {name: ROLES["prices"]})

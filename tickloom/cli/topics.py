@@ -19,7 +19,8 @@ def topics(
     as_json: AsJson = False,
 ) -> None:
     """Make the topics that are absent; those that exist are never altered, and a difference is told."""
-    from tickloom.bus.topics import ROLES, ensure, topic_name
+    from tickloom.bus.roles import ROLES
+    from tickloom.bus.topics import ensure, topic_name
     from tickloom.cli.addresses import kafka_address
 
     wanted = roles or list(ROLES)

@@ -20,6 +20,7 @@ def wire(job: StreamJob, home: Path | None, job_folder: Path | None = None) -> "
     TickloomError
         There is no Java 17, no stack runs, or Kafka or Cassandra does not answer.
     """
+    from tickloom.bus.roles import ROLES
     from tickloom.bus.topics import ensure, topic_name
     from tickloom.local.jarsets import jars
     from tickloom.local.java import find_java
@@ -35,10 +36,11 @@ def wire(job: StreamJob, home: Path | None, job_folder: Path | None = None) -> "
     kafka = spec.source.bootstrap_servers or kafka_address(home)
     cassandra = spec.sinks.cassandra.contact_points or cassandra_address(home)
     keyspace = spec.sinks.cassandra.keyspace or settings().keyspace
-    ensure(kafka)
+    own = spec.source.topic == "prices"
+    ensure(kafka, [role for role in ROLES if own or role != "prices"])  # a topic with a name of its own is not ours
     migrate(cassandra, keyspace)
     topics = {role: topic_name(role) for role in ("bars", "anomalies", "dead-letters")}
-    topics["prices"] = topic_name("prices") if spec.source.topic == "prices" else spec.source.topic
+    topics["prices"] = topic_name("prices") if own else spec.source.topic
     return Wiring(
         kafka=kafka,
         cassandra=cassandra,

@@ -35,7 +35,7 @@ def diagnose(home: Path) -> list[Check]:
         lacks = f"{', '.join(missing)} cannot be imported"
         return [Check("python", "fail", lacks, "install them with `pip install 'tickloom[stream]'`"), _java()]
     found = [Check("python", "ok", f"all {len(MODULES)} modules of the stream extra are there"), _java()]
-    for look in (_jars, _memory, _disk, _files, _processes, _ports, _data):
+    for look in (_jars, _memory, _disk, _files, _processes, _ports, _data, _credentials):
         try:
             found.extend(look(home))
         except TickloomError as error:
@@ -149,3 +149,20 @@ def _data(home: Path) -> Iterator[Check]:
         yield Check("data", "warn", finding, "nothing: `tickloom up` starts it anew")
     else:
         yield Check("data", "ok", f"{home} is whole" if cluster else f"{home} holds no data yet")
+
+
+def _credentials(_home: Path) -> Iterator[Check]:
+    from tickloom.bus import credentials as kafka
+    from tickloom.settings import settings
+    from tickloom.store import credentials as cassandra
+
+    if (folder := settings().kafka_credentials) is not None:
+        broker = kafka.read(folder)
+        yield Check(
+            "credentials", "ok", f"Kafka: user {broker.username!r} by {broker.mechanism} over {broker.protocol}"
+        )
+    if (node := cassandra.mine()) is not None:
+        if node.tls:
+            node.context()
+        who = f"user {node.username!r}" if node.username else "no user"
+        yield Check("credentials", "ok", f"Cassandra: {who}, {'with' if node.tls else 'without'} TLS")

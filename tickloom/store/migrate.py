@@ -94,7 +94,11 @@ def _prepare(session: Session, keyspace: str, data_centers: dict[str, int] | Non
         else "'class': 'NetworkTopologyStrategy'"
         + "".join(f", '{name}': {count}" for name, count in data_centers.items())
     )
-    _change(session, f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{{copies}}}")
+    # also IF NOT EXISTS takes the right to make any keyspace, which one who has its own need not have
+    if not list(
+        session.execute("SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = %s", (keyspace,))
+    ):
+        _change(session, f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{{copies}}}")
     session.set_keyspace(keyspace)
     _change(
         session,

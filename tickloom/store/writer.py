@@ -123,6 +123,10 @@ class Writer:
         while self._in_flight or self._again:
             self._settle()
 
+    def close(self) -> None:
+        """Close the session; what is not flushed is lost."""
+        self._session.cluster.shutdown()
+
     def _queue(self, table: str, rows: pa.Table) -> None:
         target = self._target(table, rows)
         for chunk in target.encoder.encode(target.split_times(rows)):

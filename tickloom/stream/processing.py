@@ -36,7 +36,15 @@ class Source(Model):
         None,
         description=(
             "Secret with Kafka's credentials: keys `username` and `password`, and where they differ from SASL_SSL and "
-            "SCRAM-SHA-512, `protocol` and `mechanism`; `ca.crt` where the brokers' authority is private."
+            "SCRAM-SHA-512, `protocol` and `mechanism`; `ca.crt` where the brokers' authority is private. That of a "
+            "Strimzi KafkaUser will do. By default the installation's own, unless bootstrapServers names another Kafka."
+        ),
+    )
+    certificates: ObjectName | None = Field(
+        None,
+        description=(
+            "Secret with `ca.crt`, the brokers' authority, where it is not in the one of the credentials, such as "
+            "Strimzi's `CLUSTER-cluster-ca-cert`; the default is as for credentials."
         ),
     )
     create_topics: CreateTopics | None = Field(
@@ -119,6 +127,20 @@ class CassandraSink(Model):
     contact_points: str | None = Field(None, description="`host[:port],…`; by default the installation's own.")
     keyspace: str | None = Field(
         None, pattern=r"^[a-z][a-z0-9_]{0,47}$", description="Keyspace; by default the installation's."
+    )
+    credentials: ObjectName | None = Field(
+        None,
+        description=(
+            "Secret with Cassandra's credentials: keys `username` and `password`, and for TLS `ca.crt`, the nodes' "
+            "authority. By default the installation's own, unless contactPoints names another Cassandra."
+        ),
+    )
+    certificates: ObjectName | None = Field(
+        None,
+        description=(
+            "Secret with `ca.crt` where it is not in the one of the credentials, and a client's certificate, `tls.crt` "
+            "and `tls.key`, where the nodes ask for one; the default is as for credentials."
+        ),
     )
     patience: Duration = Field("5m", description="How long a write is tried again while Cassandra is away.")
 

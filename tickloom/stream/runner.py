@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -23,7 +24,7 @@ from pyspark.sql.streaming.listener import (
 )
 from pyspark.sql.streaming.query import StreamingQuery
 
-from tickloom.errors import TickloomError
+from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.manifest.model import milliseconds
 from tickloom.market.sessions import session_table
 from tickloom.store.connect import parse_contact_points
@@ -117,6 +118,8 @@ class Runner:
         TickloomError
             A newer epoch has taken over, or the query failed ``MOST_FAILURES`` times without committing a micro-batch
             in between.
+        ConfigurationError
+            Kafka or Cassandra refuses the credentials.
         """
         try:
             self.fence.enter()
@@ -157,7 +160,11 @@ class Runner:
                     if self._watch(query):
                         break
                     failure = query.exception()
+                    if failure and (wrong := _misconfigured(failure)):
+                        raise ConfigurationError(f"StreamJob {self.job.metadata.name}: {wrong}")
                     message = _cause(failure) if failure else "the query ended"
+                except ConfigurationError:
+                    raise  # waiting will not cure it
                 except TickloomError as error:
                     if self.progress.totals.rows_in == 0:
                         raise  # it has never worked: waiting will not cure it
@@ -293,6 +300,12 @@ class Runner:
             if int(close) not in self._closes:
                 self._closes.add(int(close))
                 control.close(self.wiring.folder / "control", int(close))
+
+
+def _misconfigured(failure: Any) -> str | None:
+    """Return what is wrong with the configuration, where a task failed for that: of its trace only text gets here."""
+    found = re.search(rf"^{ConfigurationError.__module__}\.{ConfigurationError.__name__}: (.+)$", str(failure), re.M)
+    return found[1][:2000] if found else None
 
 
 def _cause(failure: Any) -> str:

@@ -15,6 +15,7 @@ from pyspark import TaskContext
 
 from tickloom.bus.deadletters import headers
 from tickloom.bus.producer import Producer
+from tickloom.errors import TickloomError
 from tickloom.store.connect import connect
 from tickloom.store.writer import Writer
 from tickloom.stream import faults, lake, messages
@@ -148,13 +149,7 @@ def write(settings: SinkSettings, batch_id: int, batch: Batch) -> TaskStats:
     flagged = np.flatnonzero(batch.ticks["anomaly"] == 1)
     if len(batch.ticks) or len(batch.bars):
         reach("cassandra.before")
-        writer = _writer(settings.cassandra, settings.keyspace, settings.patience_s, os.getpid())
-        writer.write("stock_prices", batch.stock_prices())
-        if len(flagged):
-            writer.write("anomalies", batch.anomalies(flagged, settings.threshold))
-        if len(batch.bars):
-            writer.write("bars", batch.bar_rows(settings.indicators))
-        writer.flush()
+        _store(settings, batch, flagged)
         acknowledged_us = time.time_ns() // 1000
         stats.latency.observe((acknowledged_us - batch.ticks["arrived_us"]) / 1000.0)
         reach("cassandra.after")
@@ -171,6 +166,22 @@ def write(settings: SinkSettings, batch_id: int, batch: Batch) -> TaskStats:
     for letter in batch.refused:
         stats.dead[letter.reason] = stats.dead.get(letter.reason, 0) + 1
     return stats
+
+
+def _store(settings: SinkSettings, batch: Batch, flagged: Any) -> None:
+    writer = _writer(settings.cassandra, settings.keyspace, settings.patience_s, os.getpid())
+    try:
+        writer.write("stock_prices", batch.stock_prices())
+        if len(flagged):
+            writer.write("anomalies", batch.anomalies(flagged, settings.threshold))
+        if len(batch.bars):
+            writer.write("bars", batch.bar_rows(settings.indicators))
+        writer.flush()
+    except TickloomError:
+        # the driver never asks a node again that refused a password once: the next try begins with a new session
+        _writer.cache_clear()
+        writer.close()
+        raise
 
 
 def _publish(settings: SinkSettings, batch: Batch, flagged: Any, reach: Callable[[str], None]) -> None:

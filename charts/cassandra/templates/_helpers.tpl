@@ -15,6 +15,23 @@ cassandra.datastax.com/cluster: {{ include "tickloom.fullname" . }}
 {{- if or .Values.backup.enabled .Values.restore.tag }}true{{ end -}}
 {{- end }}
 
+{{/* Secret with the nodes' key and certificate for clients; empty: no TLS. */}}
+{{- define "cassandra.serverTls" -}}
+{{- $tls := .Values.cassOperator.clientTls -}}
+{{- if $tls.secret }}{{ tpl $tls.secret . }}{{ else if $tls.issuer }}{{ include "tickloom.fullname" . }}-server{{ end -}}
+{{- end }}
+
+{{/* What cassandra.yaml says of it: PEM files, so that no password of a keystore stands in the CassandraDatacenter. */}}
+{{- define "cassandra.clientEncryption" -}}
+client_encryption_options:
+  enabled: true
+  optional: false
+  require_client_auth: {{ .Values.cassOperator.clientTls.clientCertificates }}
+  ssl_context_factory: {class_name: org.apache.cassandra.security.PEMBasedSslContextFactory}
+  keystore: /etc/cassandra-tls/tls-combined.pem
+  truststore: /etc/cassandra-tls/ca.crt
+{{- end }}
+
 {{- define "cassandra.ingress" -}}
 - from: {{- include "tickloom.clients" . | nindent 4 }}
   ports:

@@ -19,13 +19,17 @@ template:
           {{- range $name, $replicas := .Values.migrate.datacenters }}
           - --data-center={{ $name }}={{ $replicas }}
           {{- end }}
-        env: {{- include "tickloom.environment" . | nindent 10 }}
+        env:
+          {{- include "tickloom.environment" . | nindent 10 }}
+          {{- include "tickloom.cassandraEnvironment" . | nindent 10 }}
         resources: {{- toYaml .Values.migrate.resources | nindent 10 }}
         securityContext: {{- include "tickloom.containerSecurity" . | nindent 10 }}
         terminationMessagePolicy: FallbackToLogsOnError
         volumeMounts:
           - {name: tmp, mountPath: /tmp}
+          {{- include "tickloom.cassandraMount" . | nindent 10 }}
     volumes:
       - name: tmp
         emptyDir: {sizeLimit: 256Mi}
+      {{- include "tickloom.cassandraVolume" . | nindent 6 }}
 {{- end }}

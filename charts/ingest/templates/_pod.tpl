@@ -14,7 +14,6 @@ metadata:
   labels: {{- include "tickloom.podLabels" . | nindent 4 }}
   annotations:
     checksum/config: {{ include "ingest.config" . | sha256sum }}
-    {{- include "tickloom.kafkaAnnotations" $ctx | nindent 4 }}
 spec:
   {{- if not $always }}
   restartPolicy: OnFailure

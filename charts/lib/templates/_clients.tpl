@@ -7,9 +7,27 @@
 {{- tpl .Values.global.cassandra.contactPoints . -}}
 {{- end }}
 
-{{/* Whether Kafka asks who a client is. */}}
-{{- define "tickloom.kafkaAuth" -}}
-{{- with .Values.global.kafka }}{{ if or .credentialsSecret .strimziCluster }}true{{ end }}{{ end -}}
+{{/*
+Secrets that show a server who a client is: with user name and password, and with certificates. Either may be none. Strimzi keeps
+a KafkaUser's login and the cluster's authority in a Secret each, and current.
+*/}}
+{{- define "tickloom.kafkaCredentials" -}}
+{{- $kafka := .Values.global.kafka -}}
+{{- if $kafka.credentialsSecret }}{{ tpl $kafka.credentialsSecret . }}{{ else if $kafka.strimziCluster }}{{ tpl .Values.kafkaUser . }}{{ end -}}
+{{- end }}
+
+{{- define "tickloom.kafkaCertificates" -}}
+{{- $kafka := .Values.global.kafka -}}
+{{- if $kafka.certificatesSecret }}{{ tpl $kafka.certificatesSecret . }}
+{{- else if and $kafka.strimziCluster (not $kafka.credentialsSecret) }}{{ tpl $kafka.strimziCluster . }}-cluster-ca-cert{{ end -}}
+{{- end }}
+
+{{- define "tickloom.cassandraCredentials" -}}
+{{- tpl (.Values.global.cassandra.credentialsSecret | default "") . -}}
+{{- end }}
+
+{{- define "tickloom.cassandraCertificates" -}}
+{{- tpl (.Values.global.cassandra.certificatesSecret | default "") . -}}
 {{- end }}
 
 {{/* Environment of a pod that runs Tickloom's own code. */}}
@@ -28,49 +46,73 @@
 {{- end }}
 - name: TICKLOOM_LOG_FORMAT
   value: json
-{{- if include "tickloom.kafkaAuth" . }}
+{{- if or (include "tickloom.kafkaCredentials" .) (include "tickloom.kafkaCertificates" .) }}
 - name: TICKLOOM_KAFKA_CREDENTIALS
   value: /etc/tickloom-kafka
 {{- end }}
 {{- end }}
 
-{{/*
-Annotation, volume and mount of Kafka's credentials as the code reads them: username, password, ca.crt. They come from one
-Secret, or straight from the Secrets that Strimzi keeps current: the KafkaUser's and the cluster's authority.
-*/}}
-{{- define "tickloom.kafkaAnnotations" -}}
-{{- if .Values.global.kafka.strimziCluster }}
-tickloom.dev/kafka-user: {{ tpl .Values.kafkaUser . }}
+{{/* What more a pod has that asks Cassandra. */}}
+{{- define "tickloom.cassandraEnvironment" -}}
+{{- if or (include "tickloom.cassandraCredentials" .) (include "tickloom.cassandraCertificates" .) }}
+- name: TICKLOOM_CASSANDRA_CREDENTIALS
+  value: /etc/tickloom-cassandra
 {{- end }}
+{{- end }}
+
+{{/* The two Secrets as one folder, as the code reads it: (dict "part" NAME "credentials" SECRET "certificates" SECRET). */}}
+{{- define "tickloom.accessVolume" -}}
+{{- if .certificates }}
+- name: {{ .part }}
+  projected:
+    sources:
+      {{- with .credentials }}
+      - secret: {name: {{ . }}}
+      {{- end }}
+      - secret:
+          name: {{ .certificates }}
+          items: [{key: ca.crt, path: ca.crt}]
+      {{- if eq .part "cassandra" }}
+      - secret:
+          name: {{ .certificates }}
+          items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]
+          optional: true
+      {{- end }}
+{{- else if .credentials }}
+- name: {{ .part }}
+  secret:
+    secretName: {{ .credentials }}
+{{- end }}
+{{- end }}
+
+{{- define "tickloom.accessMount" -}}
+{{- if or .credentials .certificates }}
+- name: {{ .part }}
+  mountPath: /etc/tickloom-{{ .part }}
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "tickloom.kafkaAccess" -}}
+{{- dict "part" "kafka" "credentials" (include "tickloom.kafkaCredentials" .) "certificates" (include "tickloom.kafkaCertificates" .) | toJson -}}
+{{- end }}
+
+{{- define "tickloom.cassandraAccess" -}}
+{{- dict "part" "cassandra" "credentials" (include "tickloom.cassandraCredentials" .) "certificates" (include "tickloom.cassandraCertificates" .) | toJson -}}
 {{- end }}
 
 {{- define "tickloom.kafkaVolume" -}}
-{{- $kafka := .Values.global.kafka }}
-{{- if $kafka.credentialsSecret }}
-- name: kafka
-  secret:
-    secretName: {{ tpl $kafka.credentialsSecret . }}
-{{- else if $kafka.strimziCluster }}
-- name: kafka
-  projected:
-    sources:
-      - downwardAPI:
-          items:
-            - path: username
-              fieldRef: {fieldPath: "metadata.annotations['tickloom.dev/kafka-user']"}
-      - secret:
-          name: {{ tpl .Values.kafkaUser . }}
-          items: [{key: password, path: password}]
-      - secret:
-          name: {{ tpl $kafka.strimziCluster . }}-cluster-ca-cert
-          items: [{key: ca.crt, path: ca.crt}]
-{{- end }}
+{{- include "tickloom.accessVolume" (include "tickloom.kafkaAccess" . | fromJson) -}}
 {{- end }}
 
 {{- define "tickloom.kafkaMount" -}}
-{{- if include "tickloom.kafkaAuth" . }}
-- name: kafka
-  mountPath: /etc/tickloom-kafka
-  readOnly: true
+{{- include "tickloom.accessMount" (include "tickloom.kafkaAccess" . | fromJson) -}}
 {{- end }}
+
+{{- define "tickloom.cassandraVolume" -}}
+{{- include "tickloom.accessVolume" (include "tickloom.cassandraAccess" . | fromJson) -}}
+{{- end }}
+
+{{- define "tickloom.cassandraMount" -}}
+{{- include "tickloom.accessMount" (include "tickloom.cassandraAccess" . | fromJson) -}}
 {{- end }}

@@ -23,6 +23,10 @@
   "SERVICE_ACCOUNT" $v.settings.serviceAccount
   "SPARK_SERVICE_ACCOUNT" $v.global.spark.serviceAccount
   "KAFKA" (include "tickloom.kafka" .ctx)
+  "KAFKA_CREDENTIALS" (include "tickloom.kafkaCredentials" .ctx)
+  "KAFKA_CERTIFICATES" (include "tickloom.kafkaCertificates" .ctx)
+  "CASSANDRA_CREDENTIALS" (include "tickloom.cassandraCredentials" .ctx)
+  "CASSANDRA_CERTIFICATES" (include "tickloom.cassandraCertificates" .ctx)
   "CASSANDRA" (include "tickloom.cassandra" .ctx)
   "KEYSPACE" $v.global.cassandra.keyspace
   "TOPIC_PREFIX" $v.global.kafka.topicPrefix

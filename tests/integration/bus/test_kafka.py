@@ -14,7 +14,8 @@ from tickloom.bus import schemas
 from tickloom.bus.consume import messages, records
 from tickloom.bus.deadletters import headers, read
 from tickloom.bus.producer import PriceProducer, Producer
-from tickloom.bus.topics import ROLES, create, ensure, partition_for
+from tickloom.bus.roles import ROLES
+from tickloom.bus.topics import create, ensure, partition_for
 from tickloom.errors import TickloomError
 from tickloom.sources.blocks import PriceBlock
 

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from tickloom.bus.topics import ROLES
+from tickloom.bus.roles import ROLES
 
 pytestmark = pytest.mark.integration
 

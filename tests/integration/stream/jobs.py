@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from tickloom.bus.producer import Producer
-from tickloom.bus.topics import ROLES, create, topic_name
+from tickloom.bus.roles import ROLES
+from tickloom.bus.topics import create, topic_name
 from tickloom.store.connect import connect
 
 TABLES = ("stock_prices", "anomalies", "bars")

@@ -58,6 +58,25 @@ def test_protocol_mechanism_and_authority_are_taken_where_they_are_there(tmp_pat
     assert java["ssl.truststore.location"] == c["ssl.ca.location"] == str(tmp_path / "ca.crt")
 
 
+@pytest.mark.parametrize("name", ["my-user", 'a"b\\c'])
+def test_a_strimzi_users_secret_names_its_user_in_the_login(tmp_path, name):
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    login = f'org.apache.kafka.common.security.scram.ScramLoginModule required username="{escaped}" password="x";'
+    secret = folder(tmp_path, password="x")
+    (secret / "sasl.jaas.config").write_text(login)
+    assert credentials.read(secret).username == name
+    (secret / "username").write_text("ann")
+    assert credentials.read(secret).username == "ann"
+
+
+def test_a_login_without_a_user_is_told_without_its_password(tmp_path):
+    secret = folder(tmp_path, password="x")
+    (secret / "sasl.jaas.config").write_text('Module required password="hush";')
+    with pytest.raises(ConfigurationError, match="names no username; add a file username") as error:
+        credentials.read(secret)
+    assert "hush" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("password", "written"),
     [

@@ -1,6 +1,7 @@
 import pytest
 
-from tickloom.bus.topics import ROLES, murmur2, partition_for, topic_name
+from tickloom.bus.roles import ROLES
+from tickloom.bus.topics import murmur2, partition_for, topic_name
 from tickloom.errors import TickloomError
 
 

@@ -72,6 +72,18 @@ TOGGLES: dict[str, dict[str, Any]] = {
         "cassandra": {"enabled": False},
         "ingest": {"sources": SOURCES},
     },
+    "cass-operator with TLS": {
+        "global": {"cassandra": {"credentialsSecret": "stream", "certificatesSecret": "{{ .Release.Name }}-client"}},
+        "cassandra": {
+            "mode": "cass-operator",
+            "backup": {"enabled": True},
+            "cassOperator": {
+                "superuserSecret": "root",
+                "users": [{"secretName": "stream", "superuser": False}],
+                "clientTls": {"issuer": {"name": "ours", "kind": "ClusterIssuer"}, "clientCertificates": True},
+            },
+        },
+    },
     "strimzi alone": {"kafka": {"mode": "strimzi", "topics": {"names": {"prices": "morocco-stock-prices"}}}},
     "mlflow with PostgreSQL and S3": {
         "mlflow": {

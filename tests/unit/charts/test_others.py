@@ -12,6 +12,9 @@ from textwrap import dedent
 import pytest
 import yaml
 
+from operators.streamjob.access import accesses
+from operators.streamjob.seen import Installation
+from operators.streamjob.settings import OperatorSettings
 from tests.unit.charts.rendering import CHARTS, PROFILES, SOURCES, environment, named, of_kind, pod_spec
 from tests.unit.charts.test_operator import rules
 from tickloom.store.schema import MIGRATIONS
@@ -71,20 +74,13 @@ def test_the_service_takes_the_profiles_sources(charts, profile):
 def test_credentials_of_strimzi_come_together_as_the_code_reads_them(charts):
     values = {"sources": SOURCES[:1], "global": {"kafka": {"strimziCluster": "{{ .Release.Name }}-kafka"}}}
     (deployment,) = of_kind(charts.render("ingest", values), "Deployment")
-    template = deployment["spec"]["template"]
-    (volume,) = (it for it in template["spec"]["volumes"] if it["name"] == "kafka")
-    files = {}
-    for source in volume["projected"]["sources"]:
-        ((kind, it),) = source.items()
-        for item in it["items"]:
-            files[item["path"]] = (kind, it.get("name"), item.get("key"))
-    assert files == {
-        "username": ("downwardAPI", None, None),
-        "password": ("secret", "tickloom-kafka-ingest", "password"),
-        "ca.crt": ("secret", "tickloom-kafka-cluster-ca-cert", "ca.crt"),
-    }
-    assert template["metadata"]["annotations"]["tickloom.dev/kafka-user"] == "tickloom-kafka-ingest"
-    (container,) = template["spec"]["containers"]
+    spec = pod_spec(deployment)
+    (volume,) = (it for it in spec["volumes"] if it["name"] == "kafka")
+    assert volume["projected"]["sources"] == [
+        {"secret": {"name": "tickloom-kafka-ingest"}},
+        {"secret": {"name": "tickloom-kafka-cluster-ca-cert", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+    ]
+    (container,) = spec["containers"]
     assert environment(container)["TICKLOOM_KAFKA_CREDENTIALS"] == "/etc/tickloom-kafka"
     assert {"name": "kafka", "mountPath": "/etc/tickloom-kafka", "readOnly": True} in container["volumeMounts"]
 
@@ -94,6 +90,24 @@ def test_one_secret_with_all_credentials_goes_before_strimzis(charts):
     (deployment,) = of_kind(charts.render("ingest", values), "Deployment")
     volumes = pod_spec(deployment)["volumes"]
     assert {"name": "kafka", "secret": {"secretName": "mine"}} in volumes
+
+
+@pytest.mark.parametrize(("credentials", "certificates"), [("", ""), ("a", ""), ("a", "b"), ("", "b")])
+def test_charts_and_operator_mount_credentials_in_the_same_way(charts, credentials, certificates):
+    named = {"credentialsSecret": credentials, "certificatesSecret": certificates}
+    values = {"ingest": {"sources": SOURCES[:1]}, "cassandra": {}}
+    secrets = (credentials or None, certificates or None)
+    wanted = accesses({}, Installation("image", kafka_secrets=secrets, cassandra_secrets=secrets))
+    for access, chart, kind in zip(wanted, ("ingest", "cassandra"), ("Deployment", "Job"), strict=True):
+        shared = {"global": {"kafka": named, "cassandra": named}}
+        (workload,) = of_kind(charts.render(chart, values[chart] | shared), kind)
+        spec = pod_spec(workload)
+        volume = next((it for it in spec["volumes"] if it["name"] == access.part), None)
+        assert volume == access.volume()
+        (container,) = spec["containers"]
+        mounts = {it["name"]: it["mountPath"] for it in container["volumeMounts"]}
+        assert mounts.get(access.part) == environment(container).get(access.variable)
+        assert mounts.get(access.part) == (access.folder if access.names else None)
 
 
 def test_a_driver_may_make_executors_and_their_network_policy(charts):
@@ -218,17 +232,33 @@ def test_mlflow_reads_its_administrator_whatever_signs_the_password_has(charts, 
     assert (tmp_path / "auth.ini").stat().st_mode & 0o077 == 0
 
 
+def installation(given):
+    """Return what the operator makes of its variables."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in given.items():
+            if isinstance(value, str):
+                patch.setenv(name, value)
+        return OperatorSettings().installation()
+
+
 @pytest.mark.parametrize("profile", list(PROFILES))
 def test_what_is_said_after_an_installation_can_be_done(charts, profile):
     files = [part for name in PROFILES[profile] for part in ("-f", f"tickloom/{name}")]
     said = charts.helm("install", "tickloom", "tickloom", "-n", "demo", "--dry-run=client", *files).split("NOTES:")[1]
     (manifest,) = re.findall(r"<<YAML\n(.*?)\n *YAML\n", said, re.DOTALL)
     job = StreamJob.model_validate(yaml.safe_load(dedent(manifest)))
-    secrets = re.findall(r"create secret generic (\S+)", said)
-    assert secrets == ([job.spec.source.credentials] if job.spec.source.credentials else [])
-    if secrets:
-        users = of_kind(charts.render("tickloom", {}, PROFILES[profile]), "KafkaUser")
-        assert re.findall(r"username=(\S+)", said)[0] in {it["metadata"]["name"] for it in users}
+    manifests = charts.render("tickloom", {}, PROFILES[profile])
+    (operator,) = (it for it in of_kind(manifests, "Deployment") if it["metadata"]["name"] == "tickloom-operator")
+    given = environment(pod_spec(operator)["containers"][0])
+    secrets = [
+        name for access in accesses(job.spec.model_dump(by_alias=True), installation(given)) for name in access.names
+    ]
+    listed = re.search(r"mount these Secrets .*:\n\n  (.*)\n", said)
+    assert (listed[1].split(", ") if listed else []) == secrets
+    made = {"tickloom-cassandra-superuser", "tickloom-kafka-cluster-ca-cert"}  # by cass-operator, and by Strimzi
+    made |= {it["metadata"]["name"] for it in of_kind(manifests, "KafkaUser")}
+    assert set(secrets) <= made
+    assert bool(secrets) == (profile in ("prod", "gpu"))
     for columns, table in re.findall(r"SELECT (.*) FROM tickloom\.(\w+)", said):
         (made,) = (text for it in MIGRATIONS for text in it.statements if f"TABLE IF NOT EXISTS {table} (" in text)
         assert all(re.search(rf"\b{column}\b", made) for column in columns.split(", "))

@@ -7,10 +7,13 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
+from tests.authority import encryption
 from tests.unit.charts.rendering import CHARTS, environment, named, of_kind, pod_spec
-from tickloom.bus.topics import PARTITIONS, ROLES
+from tickloom.bus.roles import ROLES
+from tickloom.bus.topics import PARTITIONS
 from tickloom.cli.main import group
 
 STRIMZI = {"mode": "strimzi"}
@@ -50,8 +53,8 @@ def test_a_topic_takes_another_name_and_rights_follow(charts):
     ingest, stream = (named(manifests, "KafkaUser", f"tickloom-kafka-{who}") for who in ("ingest", "stream"))
     assert ("topic", "morocco_Stock.prices", "Write") in acls(ingest)
     assert ("topic", "morocco_Stock.prices", "Read") in acls(stream)
-    # drivers make the topics of all roles, also those that have another name here
-    assert ("topic", "morocco-prices", "Create") in acls(stream)
+    # a job says so in source.topic, and then nobody makes the usual one
+    assert not {it for it in acls(stream) if it[1] == "morocco-prices" or it[2] == "Create"}
 
 
 def test_users_may_do_what_they_must_and_no_more(charts):
@@ -151,6 +154,95 @@ def test_the_data_centre_has_three_racks_and_stays(charts):
     ingest = next(it for it in of_kind(prod, "Deployment") if "ingest" in it["metadata"]["name"])
     contact = environment(pod_spec(ingest)["containers"][0])["TICKLOOM_CASSANDRA"]
     assert contact == f"{found['spec']['clusterName']}-dc1-service.demo.svc:9042"
+
+
+def test_a_data_centre_asks_who_one_is_and_clients_say_what_cass_operator_made(charts):
+    prod = charts.render("tickloom", {}, ("values-prod.yaml",))
+    found = named(prod, "CassandraDatacenter", "dc1")["spec"]
+    asked = found["config"]["cassandra-yaml"]
+    assert (asked["authenticator"], asked["authorizer"]) == ("PasswordAuthenticator", "CassandraAuthorizer")
+    assert "superuserSecretName" not in found
+    (job,) = (it for it in of_kind(prod, "Job") if "migrate" in it["metadata"]["name"])
+    spec = pod_spec(job)
+    # cass-operator's own name for it is CLUSTER-superuser
+    secret = {"name": "cassandra", "secret": {"secretName": f"{found['clusterName']}-superuser"}}
+    assert secret in spec["volumes"]
+    (container,) = spec["containers"]
+    assert environment(container)["TICKLOOM_CASSANDRA_CREDENTIALS"] == "/etc/tickloom-cassandra"
+    assert {"name": "cassandra", "mountPath": "/etc/tickloom-cassandra", "readOnly": True} in container["volumeMounts"]
+
+
+def test_users_of_a_data_centre_are_those_that_values_name(charts):
+    values = {
+        **OPERATED,
+        "cassOperator": {"superuserSecret": "root", "users": [{"secretName": "a", "superuser": False}]},
+    }
+    found = named(charts.render("cassandra", values), "CassandraDatacenter", "dc1")["spec"]
+    assert (found["superuserSecretName"], found["users"]) == ("root", [{"secretName": "a", "superuser": False}])
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_the_nodes_speak_tls_with_the_certificates_of_cert_manager(charts, asks):
+    tls = {"issuer": {"name": "ours", "kind": "ClusterIssuer"}, "clientCertificates": asks}
+    manifests = charts.render("cassandra", {**OPERATED, "cassOperator": {"clientTls": tls}})
+    spec = named(manifests, "CassandraDatacenter", "dc1")["spec"]
+    (volume,) = spec["storageConfig"]["additionalVolumes"]
+    assert volume["volumeSource"] == {"secret": {"secretName": "tickloom-cassandra-server"}}
+    wanted = encryption(volume["mountPath"]) | {"require_client_auth": asks}
+    assert spec["config"]["cassandra-yaml"]["client_encryption_options"] == wanted
+    server, client = (
+        named(manifests, "Certificate", f"tickloom-cassandra-{who}")["spec"] for who in ("server", "client")
+    )
+    assert server["secretName"] == "tickloom-cassandra-server"
+    prod = charts.render("tickloom", {}, ("values-prod.yaml",))
+    ingest = next(it for it in of_kind(prod, "Deployment") if "ingest" in it["metadata"]["name"])
+    contact = environment(pod_spec(ingest)["containers"][0])["TICKLOOM_CASSANDRA"]
+    assert contact.partition(":")[0] in server["dnsNames"]
+    assert server["additionalOutputFormats"] == [{"type": "CombinedPEM"}]
+    assert server["privateKey"]["encoding"] == "PKCS8"
+    assert ("server auth" in server["usages"], "client auth" in client["usages"]) == (True, True)
+    assert "server auth" not in client["usages"]
+
+
+def test_own_settings_of_the_nodes_go_first_and_a_secret_before_an_issuer(charts):
+    own = {
+        "config": {"client_encryption_options": {"optional": True}},
+        "clientTls": {"secret": "{{ .Release.Name }}-mine", "issuer": {"name": "ours"}},
+    }
+    manifests = charts.render("cassandra", {**OPERATED, "cassOperator": own})
+    spec = named(manifests, "CassandraDatacenter", "dc1")["spec"]
+    options = spec["config"]["cassandra-yaml"]["client_encryption_options"]
+    assert (options["optional"], options["enabled"]) == (True, True)
+    assert spec["storageConfig"]["additionalVolumes"][0]["volumeSource"]["secret"]["secretName"] == "tickloom-mine"
+    assert not of_kind(manifests, "Certificate")
+
+
+SHIPPED = """\
+cluster_name: x
+authenticator:
+  class_name: AllowAllAuthenticator
+# of the next
+authorizer: AllowAllAuthorizer
+role_manager:
+  class_name: CassandraRoleManager
+"""
+
+
+@pytest.mark.parametrize("auth", [True, False])
+def test_a_node_for_development_asks_who_one_is_where_values_say_so(charts, tmp_path, auth):
+    node = named(charts.render("cassandra", {"dev": {"auth": auth}}), "StatefulSet", "tickloom-cassandra")
+    (prepare,) = pod_spec(node)["initContainers"]
+    for name in ("etc", "config"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "etc" / "cassandra.yaml").write_text(SHIPPED)
+    *command, text = prepare["command"]
+    here = text.replace("/etc/cassandra", str(tmp_path / "etc")).replace("/config", str(tmp_path / "config"))
+    subprocess.run([*command, here], check=True)
+    made = yaml.safe_load((tmp_path / "config" / "cassandra.yaml").read_text())
+    wanted = yaml.safe_load(SHIPPED)
+    if auth:
+        wanted |= {"authenticator": "PasswordAuthenticator", "authorizer": "CassandraAuthorizer"}
+    assert made == wanted
 
 
 def test_a_backup_finds_the_nodes_of_either_mode(charts):

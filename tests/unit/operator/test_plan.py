@@ -206,6 +206,64 @@ def test_a_missing_secret_or_key_is_named():
     assert world.started == [1]
 
 
+LOGIN = frozenset({"username", "password"})
+AUTHORITY = frozenset({"ca.crt"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "secrets", "said"),
+    [
+        (
+            {"sinks__cassandra__credentials": "c"},
+            {"c": None},
+            "spec.sinks.cassandra.credentials: there is no Secret 'c' in namespace default; create it",
+        ),
+        (
+            {"sinks__cassandra__credentials": "c"},
+            {"c": frozenset({"password", "sasl.jaas.config"})},
+            "spec.sinks.cassandra.credentials: Secret 'c' lacks the key 'username'; it needs username, password",
+        ),
+        (
+            {"sinks__cassandra__credentials": "c", "sinks__cassandra__certificates": "t"},
+            {"c": LOGIN, "t": frozenset({"tls.crt"})},
+            "spec.sinks.cassandra.certificates: Secret 't' lacks the key 'ca.crt'; it needs ca.crt",
+        ),
+        ({"sinks__cassandra__certificates": "t"}, {"t": AUTHORITY}, None),
+        (
+            {"source__certificates": "t"},
+            {"t": AUTHORITY},
+            "spec.source.certificates: goes with user name and password; name their Secret in spec.source.credentials",
+        ),
+        (
+            {"source__credentials": "user", "source__certificates": "t"},
+            {"user": frozenset({"password", "sasl.jaas.config"}), "t": AUTHORITY},
+            None,
+        ),
+    ],
+)
+def test_secrets_of_either_server_are_told_by_field_name_and_key(changes, secrets, said):
+    world = World(secrets=secrets)
+    world.edit(**changes)
+    world.settle()
+    assert world.started == ([] if said else [1])
+    if said:
+        assert world.condition("Degraded").message == said
+
+
+def test_a_secret_of_the_operators_settings_that_is_missing_is_told_as_such():
+    world = World(cassandra_secrets=("superuser", None), secrets={"superuser": None})
+    world.settle()
+    assert world.started == []
+    assert world.condition("Degraded").reason == "SecretMissing"
+    assert world.condition("Degraded").message == (
+        "TICKLOOM_OPERATOR_CASSANDRA_CREDENTIALS of the operator: there is no Secret 'superuser' in namespace default; "
+        "create it"
+    )
+    world.secrets = {"superuser": LOGIN}
+    world.settle()
+    assert world.started == [1]
+
+
 def test_a_ticker_of_another_job_is_refused():
     world = World(owners={"ATW": "default/older"})
     world.settle()

@@ -13,6 +13,7 @@ from operators.streamjob.planner.children import difference
 from operators.streamjob.render_driver import mebibytes, merged
 from operators.streamjob.seen import Child
 from tests.unit.operator.world import World
+from tickloom.bus.roles import ROLES
 from tickloom.stream.job import parse
 
 ALL = frozenset({"SparkApplication", "KafkaTopic"})
@@ -117,6 +118,69 @@ def test_placement_credentials_and_resources_reach_the_pod():
     assert container["resources"]["limits"]["memory"] == "3584Mi"
     assert any(it.get("secret") == {"secretName": "kafka"} for it in spec["volumes"])
     assert any(it["name"] == "TICKLOOM_KAFKA_CREDENTIALS" for it in container["env"])
+
+
+def mounted(spec, part):
+    """Return the volume of a part, what the container's variable says, and where it is mounted."""
+    volume = next((it for it in spec["volumes"] if it["name"] == part), None)
+    (container,) = spec["containers"]
+    says = {it["name"]: it["value"] for it in container["env"]}.get(f"TICKLOOM_{part.upper()}_CREDENTIALS")
+    mount = next((it for it in container["volumeMounts"] if it["name"] == part), None)
+    return volume, says, mount
+
+
+LOGIN, AUTHORITY = frozenset({"username", "password"}), frozenset({"ca.crt"})
+OWN = {"kafka_secrets": ("k", "kt"), "cassandra_secrets": ("c", "ct")}
+KEYS = {"k": LOGIN, "kt": AUTHORITY, "c": LOGIN, "ct": AUTHORITY, "mine": LOGIN}
+
+
+def starts(world, **changes):
+    """Return the pods that a manifest makes: a driver's, or driver's and executor's of a SparkApplication."""
+    world.installed = ALL
+    world.edit(**changes)
+    (start,) = [it for it in world.look() if isinstance(it, Start)]
+    if start.manifest["kind"] == "Pod":
+        return [start.manifest["spec"]]
+    return [start.manifest["spec"][role]["template"]["spec"] for role in ("driver", "executor")]
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_two_secrets_of_a_server_are_one_folder_in_every_pod(replicas):
+    for spec in starts(World(secrets=KEYS, **OWN), replicas=replicas):
+        volume, says, mount = mounted(spec, "cassandra")
+        authority = {"name": "ct", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+        certificate = {
+            "name": "ct",
+            "items": [{"key": name, "path": name} for name in ("tls.crt", "tls.key")],
+            "optional": True,
+        }
+        assert [it["secret"] for it in volume["projected"]["sources"]] == [{"name": "c"}, authority, certificate]
+        assert mount == {"name": "cassandra", "mountPath": says, "readOnly": True}
+        volume, says, mount = mounted(spec, "kafka")
+        assert [it["secret"]["name"] for it in volume["projected"]["sources"]] == ["k", "kt"]
+        assert mount == {"name": "kafka", "mountPath": says, "readOnly": True}
+
+
+def test_a_manifests_secret_goes_before_the_operators_and_its_own_server_gets_neither():
+    (spec,) = starts(World(secrets=KEYS, **OWN), sinks__cassandra__credentials="mine")
+    sources = mounted(spec, "cassandra")[0]["projected"]["sources"]
+    assert [it["secret"]["name"] for it in sources] == ["mine", "ct", "ct"]
+    elsewhere = {"sinks__cassandra__contactPoints": "elsewhere:9042", "source__bootstrapServers": "elsewhere:9092"}
+    (spec,) = starts(World(secrets=KEYS, **OWN), **elsewhere)
+    assert mounted(spec, "cassandra") == mounted(spec, "kafka") == (None, None, None)
+    (spec,) = starts(World(secrets=KEYS, **OWN), **elsewhere, sinks__cassandra__credentials="mine")
+    volume, says, _ = mounted(spec, "cassandra")
+    assert (volume, says) == ({"name": "cassandra", "secret": {"secretName": "mine"}}, "/etc/tickloom-cassandra")
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_topics_have_the_settings_that_the_application_would_give_them(replicas):
+    objects = made(source__createTopics={"cluster": "kafka", "replicas": replicas})
+    topics = {
+        body["spec"]["topicName"]: body["spec"]["config"] for (kind, _), body in objects.items() if kind == "KafkaTopic"
+    }
+    assert topics == {role: ROLES[role].config(replicas) for role in ("prices", "bars", "anomalies", "dead-letters")}
+    assert {config["min.insync.replicas"] for config in topics.values()} == {"2" if replicas == 3 else "1"}
 
 
 def test_a_spark_application_keeps_its_schema():

@@ -35,6 +35,8 @@ class World:
     secrets: dict = field(default_factory=dict)
     owners: dict = field(default_factory=dict)
     image: str = "stream:1"
+    kafka_secrets: tuple = (None, None)
+    cassandra_secrets: tuple = (None, None)
     log: list = field(default_factory=list)
     events: list = field(default_factory=list)
     started: list = field(default_factory=list)
@@ -47,7 +49,9 @@ class World:
             namespace="default",
             uid="uid-atw",
             generation=self.generation,
-            installation=Installation(self.image),
+            installation=Installation(
+                self.image, kafka_secrets=self.kafka_secrets, cassandra_secrets=self.cassandra_secrets
+            ),
             raw_spec=self.spec,
             annotations=self.annotations,
             finalizers=self.finalizers,
