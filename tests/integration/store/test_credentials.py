@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -263,11 +264,12 @@ def test_a_password_that_ends_under_a_running_job_ends_it_with_78(guarded, who, 
     job = Job(tmp_path / "job", stack, name)
     process = job.start(bounded=False)
     try:
-        job.wait_for(lambda said: said["totals"]["rows_in"] == 100, process, timeout=300)
+        job.wait_for(lambda found: found.get("totals", {}).get("rows_in") == 100, process, timeout=300)
         (folder / "password").write_text("hush-hush")
         for child in psutil.Process(process.pid).children(recursive=True):
-            if "tickloom.stream.daemon" in child.cmdline():  # with its connections: the next ones are new
-                child.kill()
+            with suppress(psutil.Error):
+                if "tickloom.stream.daemon" in child.cmdline():  # with its connections: the next ones are new
+                    child.kill()
         send(stack.kafka, name, [price("AAPL", second, 100.5, second) for second in range(100, 200)])
         assert process.wait(timeout=300) == 78
     finally:
