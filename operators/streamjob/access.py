@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operators.streamjob.seen import Installation, Problem
+from tickloom.stream.job import Spec
 
 JAAS = "sasl.jaas.config"
 CERTIFICATE = ("tls.crt", "tls.key")
@@ -45,6 +46,11 @@ class Access:
     def names(self) -> tuple[str, ...]:
         """The Secrets that there must be."""
         return tuple(name for name in (self.credentials, self.certificates) if name is not None)
+
+    @property
+    def fields(self) -> dict[str, str | None]:
+        """The two, as the manifest calls them."""
+        return {"credentials": self.credentials, "certificates": self.certificates}
 
     def volume(self) -> dict[str, Any] | None:
         """Return the volume that holds one file for each key; None where no Secret is named."""
@@ -93,6 +99,18 @@ def accesses(raw_spec: Mapping[str, Any], here: Installation) -> tuple[Access, A
     return (
         _access("kafka", source, "spec.source", source.get("bootstrapServers"), here.kafka_secrets),
         _access("cassandra", sink, "spec.sinks.cassandra", sink.get("contactPoints"), here.cassandra_secrets),
+    )
+
+
+def with_secrets(spec: Spec, here: Installation) -> Spec:
+    """Return a spec that names the Secrets which its pods mount, so that another one of the operator's is a change."""
+    kafka, cassandra = accesses(spec.model_dump(mode="json", by_alias=True, include={"source", "sinks"}), here)
+    sink = spec.sinks.cassandra.model_copy(update=cassandra.fields)
+    return spec.model_copy(
+        update={
+            "source": spec.source.model_copy(update=kafka.fields),
+            "sinks": spec.sinks.model_copy(update={"cassandra": sink}),
+        }
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from operators.streamjob import autoscale
+from operators.streamjob.access import with_secrets
 from operators.streamjob.fields import changes, fingerprint
 from operators.streamjob.planner.draft import Draft
 from operators.streamjob.seen import Problem, Seen
@@ -22,7 +23,7 @@ class Target:
     Parameters
     ----------
     spec
-        With the number of executors, the runtime and the image that are really used.
+        With the number of executors, the runtime, the image and the Secrets that are really used.
     image
         Image of the pods.
     hash
@@ -136,7 +137,7 @@ def _as_it_was(seen: Seen, spec: Spec) -> Target:
 
 
 def _resolved(seen: Seen, spec: Spec) -> tuple[Target, tuple[Problem, ...]]:
-    """Return the spec with runtime, executors and image as they are used, and what stands against it."""
+    """Return the spec with runtime, executors, image and Secrets as they are used, and what stands against it."""
     replicas, decision = autoscale.wanted(seen, spec) if spec.autoscaling else (spec.replicas, None)
     problems, lacks = [], []
     runtime = spec.runtime.type
@@ -165,6 +166,7 @@ def _resolved(seen: Seen, spec: Spec) -> tuple[Target, tuple[Problem, ...]]:
         lacks.append(Problem("ScaleCapped", text))
         replicas = most
     spec = spec.model_copy(update={"replicas": replicas, "runtime": spec.runtime.model_copy(update={"type": runtime})})
+    spec = with_secrets(spec, seen.installation)
     return replace(_as_it_was(seen, spec), decision=decision, lacks=tuple(lacks)), tuple(problems)
 
 

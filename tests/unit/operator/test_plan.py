@@ -264,6 +264,30 @@ def test_a_secret_of_the_operators_settings_that_is_missing_is_told_as_such():
     assert world.started == [1]
 
 
+def test_another_secret_of_the_operators_is_a_restart_and_what_ran_well_keeps_its_own():
+    world = World(cassandra_secrets=("superuser", None), secrets={"superuser": LOGIN, "lesser": LOGIN})
+    world.stable()
+    world.cassandra_secrets = ("lesser", None)
+    world.settle()
+    world.terminate()
+    world.settle()
+    assert world.started == [1, 2]
+
+    def mounted(epoch):
+        (start,) = [it for it in world.log if isinstance(it, Start) and it.epoch == epoch]
+        volumes = start.manifest["spec"]["volumes"]
+        return next(it["secret"]["secretName"] for it in volumes if it["name"] == "cassandra")
+
+    assert (mounted(1), mounted(2)) == ("superuser", "lesser")
+    world.now += 700
+    world.fail("BadConfiguration", "Cassandra refuses the credentials")
+    world.settle()
+    world.terminate()
+    world.settle()
+    assert mounted(world.started[-1]) == "superuser"
+    assert world.condition("Degraded").reason == "RolledBack"
+
+
 def test_a_ticker_of_another_job_is_refused():
     world = World(owners={"ATW": "default/older"})
     world.settle()
