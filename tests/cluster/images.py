@@ -2,16 +2,19 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster.operator_process import ROOT
+from scripts import skaffolding
+from tests.cluster.operator_process import IMAGE, ROOT
 
 TAG = "0.1.0"
+REGISTRY = "localhost"
 PARTS = {"kafka": "docker.io/apache/kafka:4.3.1", "cassandra": "docker.io/library/cassandra:5.0.9"}
-_BUILD = ROOT.parent / "shared" / "cluster" / "image"
-_STAND_INS = ROOT.parent / "shared" / "cluster" / "stand-ins" / "load"
+_SHARED = ROOT.parent / "shared" / "cluster"
+_BUILD, _STAND_INS = _SHARED / "image", _SHARED / "stand-ins" / "load"
 
 
 def held(kube: Any) -> set[str]:
@@ -24,13 +27,36 @@ def held(kube: Any) -> set[str]:
 
 def own(kube: Any, part: str) -> str:
     """Return the name of one of images/, built of this working tree and loaded into the cluster."""
-    name = f"localhost/tickloom/{part}:{TAG}"
-    if _BUILD.exists() and shutil.which("buildah"):  # also where there is one: it may be of another working tree
-        dockerfile = ROOT / "images" / part / "Dockerfile"
-        subprocess.run([_BUILD, name.removeprefix("localhost/"), dockerfile, ROOT], check=True, cwd=ROOT)
-    elif name not in held(kube):
-        pytest.skip(f"needs the image {name}: build images/{part} and load it into the cluster")
-    return name
+    (artifact,) = (it for it in skaffolding.artifacts() if it["image"] == f"tickloom/{part}")
+    return artifact_of(kube, artifact).name
+
+
+def artifact_of(kube: Any, artifact: dict[str, Any]) -> skaffolding.Image:
+    """Return the image of an artifact of skaffold.yaml, built of this working tree and loaded into the cluster."""
+    if _builds():  # also where the cluster has one: it may be of another working tree
+        return skaffolding.build(artifact, TAG, REGISTRY, [str(_BUILD)])
+    image = skaffolding.Image(artifact["image"], f"{REGISTRY}/{artifact['image']}", TAG)
+    _needed(kube, image.name, Path(artifact["docker"]["dockerfile"]).parent)
+    return image
+
+
+def stand_in(kube: Any) -> str:
+    """Return the name of the stand-in driver, once the cluster has it."""
+    folder = ROOT / "tests" / "cluster" / "driver"
+    if _builds() and IMAGE not in held(kube):
+        name = IMAGE.removeprefix(f"{REGISTRY}/")
+        subprocess.run([_BUILD, name, folder / "Dockerfile", folder], check=True, cwd=ROOT)
+    _needed(kube, IMAGE, folder.relative_to(ROOT))
+    return IMAGE
+
+
+def _builds() -> bool:
+    return _BUILD.exists() and shutil.which("buildah") is not None
+
+
+def _needed(kube: Any, name: str, folder: Path) -> None:
+    if not _builds() and name not in held(kube):
+        pytest.skip(f"needs the image {name}: build {folder} and load it into the cluster")
 
 
 def parts(kube: Any) -> None:

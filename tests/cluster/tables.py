@@ -1,11 +1,26 @@
 """Whether a job that was disturbed wrote what an undisturbed one wrote."""
 
+from cassandra import InvalidRequest
+
 from tests.integration.stream.jobs import Job
+from tickloom.local.stack import Endpoints
+from tickloom.store.connect import connect
 
 BARS = "SELECT ticker, interval, time, open, high, low, close, volume, ticks, final, indicators FROM bars"
 FINAL = 9
 OPEN_AT_THE_END = 20
 """Bars of five tickers that are still open: the session's, and those of the last minutes, where stragglers may come."""
+
+
+def prices(endpoints: Endpoints, keyspace: str, patience_s: float = 30.0) -> int:
+    """Return the number of rows of prices; 0 where there is no table yet."""
+    session = connect(endpoints.cassandra, patience_s=patience_s)
+    try:
+        return int(session.execute(f"SELECT count(*) FROM {keyspace}.stock_prices", timeout=60).one()[0])
+    except InvalidRequest:  # it is the job that makes keyspace and table
+        return 0
+    finally:
+        session.cluster.shutdown()
 
 
 def assert_same(found: Job, wanted: Job) -> None:

@@ -24,11 +24,19 @@ spec:
   {{- include "tickloom.pullSecrets" $ctx | nindent 2 }}
   {{- include "tickloom.placement" (dict "ctx" $ctx "component" .component "placement" ($pod.placement | default dict)) | nindent 2 }}
   securityContext: {{- include "tickloom.podSecurity" (dict "user" 10001) | nindent 4 }}
+  {{- $image := include "tickloom.image" (dict "ctx" $ctx "image" $ctx.Values.image "own" true) }}
+  {{- $sync := and $ctx.Values.sync $always }}
+  {{- if $sync }}
+  initContainers: {{- include "tickloom.syncInit" (dict "ctx" $ctx "image" $image "resources" $ctx.Values.resources) | nindent 4 }}
+  {{- end }}
   containers:
     - name: ingest
-      image: {{ include "tickloom.image" (dict "ctx" $ctx "image" $ctx.Values.image "own" true) }}
+      image: {{ $image }}
       imagePullPolicy: IfNotPresent
-      args: [--config, /etc/tickloom/ingest.yaml{{ if not $always }}, --until-finished{{ end }}]
+      {{- if $sync }}
+      command: {{- include "tickloom.syncCommand" $ctx | nindent 8 }}
+      {{- end }}
+      args: [{{ if $sync }}python, -m, services.ingest, {{ end }}--config, /etc/tickloom/ingest.yaml{{ if not $always }}, --until-finished{{ end }}]
       env:
         {{- include "tickloom.environment" $ctx | nindent 8 }}
         {{- with $pod.env }}
@@ -55,6 +63,9 @@ spec:
       volumeMounts:
         - {name: config, mountPath: /etc/tickloom, readOnly: true}
         - {name: tmp, mountPath: /tmp}
+        {{- if $sync }}
+        {{- include "tickloom.syncMount" $ctx | nindent 8 }}
+        {{- end }}
         {{- include "tickloom.kafkaMount" $ctx | nindent 8 }}
         {{- with $pod.volumeMounts }}
         {{- toYaml . | nindent 8 }}
@@ -64,6 +75,9 @@ spec:
       configMap: {name: {{ .name }}}
     - name: tmp
       emptyDir: {sizeLimit: 256Mi}
+    {{- if $sync }}
+    {{- include "tickloom.syncVolume" $ctx | nindent 4 }}
+    {{- end }}
     {{- include "tickloom.kafkaVolume" $ctx | nindent 4 }}
     {{- with $pod.volumes }}
     {{- toYaml . | nindent 4 }}

@@ -31,7 +31,7 @@ Tickloom's own images come from global.imageRegistry, others from global.thirdPa
 {{- $name := .image.repository -}}
 {{- if $registry }}{{ $name = printf "%s/%s" (trimSuffix "/" $registry) $name }}{{ end -}}
 {{- if .image.digest -}}
-{{ $name }}@{{ .image.digest }}
+{{ $name }}{{ with .image.tag }}:{{ . }}{{ end }}@{{ .image.digest }}
 {{- else -}}
 {{- $tag := .image.tag | default .ctx.Chart.AppVersion | toString -}}
 {{- if eq $tag "latest" }}{{ fail (printf "image %s: name a version; `latest` is a different one each day" $name) }}{{ end -}}

@@ -54,3 +54,10 @@
   ports:
     - {protocol: TCP, port: 4040}
 {{- end }}
+
+{{/* Annotations of what is there only while the release goes; its argument is the hook's weight. */}}
+{{- define "operator.beforeDeletion" -}}
+helm.sh/hook: pre-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}

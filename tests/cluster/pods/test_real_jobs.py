@@ -1,23 +1,20 @@
 """The application itself in pods: samples become ready, no record is lost, want of memory is told."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
 import yaml
-from cassandra import InvalidRequest
 
 from tests.cluster.operator_process import ROOT
 
 pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
 
-from tests.cluster.tables import assert_same
+from tests.cluster.tables import assert_same, prices
 from tests.integration.stream.conftest import everything
 from tests.integration.stream.jobs import Job as LocalJob
 from tests.integration.stream.jobs import send, topic
 from tickloom.bus.topics import ensure
-from tickloom.store.connect import connect
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -79,14 +76,14 @@ def test_a_job_that_is_killed_and_changed_writes_what_an_untouched_one_writes(
     third = len(records) // 3
     send(endpoints.kafka, name, records[:third])
     job = make_job("real", spec)
-    _until_rows(job, endpoints, lambda rows: rows > 0)
+    job.until(lambda: prices(endpoints, "pods"), "there are rows", READY_WITHIN_S)
     job.core.delete_namespaced_pod("real-e1", real.namespace, grace_period_seconds=0)
     send(endpoints.kafka, name, records[third : 2 * third])
     job.until_stable(2, within_s=READY_WITHIN_S)
     job.edit(runtime={"driver": {"memoryOverhead": "1600m"}})
     send(endpoints.kafka, name, records[2 * third :])
     job.until_stable(3, within_s=READY_WITHIN_S)
-    _until_rows(job, endpoints, lambda rows: rows >= kinds["good"])
+    job.until(lambda: prices(endpoints, "pods") >= kinds["good"], f"{kinds['good']} rows are written", READY_WITHIN_S)
 
     job.delete().until_gone(120)
     job.core.read_namespaced_persistent_volume_claim("real-checkpoint", real.namespace)
@@ -97,24 +94,6 @@ def test_a_job_that_is_killed_and_changed_writes_what_an_untouched_one_writes(
     untouched = LocalJob(tmp_path, endpoints, name, {"source": {"maxOffsetsPerTrigger": 300}})
     untouched.run()
     assert_same(LocalJob(tmp_path / "pods", endpoints, name, keyspace="pods"), untouched)
-
-
-def _until_rows(job, endpoints, enough) -> None:
-    """Wait until as many rows are written as is enough."""
-    until = time.monotonic() + READY_WITHIN_S
-    while not enough(rows := _rows(endpoints)):
-        assert time.monotonic() < until, f"{rows} rows are written\n{job.describe()}"
-        time.sleep(2)
-
-
-def _rows(endpoints) -> int:
-    session = connect(endpoints.cassandra)
-    try:
-        return int(session.execute("SELECT count(*) FROM pods.stock_prices", timeout=60).one()[0])
-    except InvalidRequest:  # it is the job that makes the keyspace and the table
-        return 0
-    finally:
-        session.cluster.shutdown()
 
 
 def test_a_driver_without_memory_is_told_as_such(make_job, endpoints):

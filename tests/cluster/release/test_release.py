@@ -1,4 +1,4 @@
-"""The dev profile from installation to uninstallation, with real minutes, kills in mid-stream and upgrades.
+"""The release of skaffold.yaml from installation to uninstallation, with real minutes, kills and upgrades.
 
 The tests of this file are one story: each goes on where the one before ended.
 """
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import pytest
 import yaml
 
+from scripts import skaffolding
 from tests.cluster import images
-from tests.cluster.operator_process import ROOT
 
 pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
 
@@ -21,13 +21,14 @@ import shutil
 
 from kubernetes import client
 
-from tests.cluster.tables import assert_same
+from tests.cluster.scenarios.jobs import Job
+from tests.cluster.tables import assert_same, prices
+from tests.cluster.waiting import until
 from tests.integration.stream.jobs import Job as LocalJob
 from tests.integration.stream.jobs import topic
 from tickloom.bus.producer import PriceProducer
 from tickloom.local.stack import Endpoints
 from tickloom.sources.replay import Replay
-from tickloom.store.connect import connect
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -40,9 +41,10 @@ KINDS = "deploy,sts,job,cronjob,pod,svc,cm,secret,sa,role,rolebinding,netpol,pdb
 
 @dataclass
 class Release:
-    """A release of the umbrella chart in a namespace of its own."""
+    """The release of skaffold.yaml in a namespace of its own."""
 
     kube: object
+    images: list[skaffolding.Image]
     values: dict
     namespace: str = field(default_factory=lambda: f"test-release-{uuid.uuid4().hex[:6]}")
     endpoints: Endpoints | None = None
@@ -52,12 +54,10 @@ class Release:
         assert done.returncode == 0, f"{command[:3]}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def helm(self, verb, **values):
-        chart = ROOT / "charts" / "tickloom"
-        profile = chart / "values-dev.yaml"
-        document = yaml.safe_dump({**self.values, **values})
-        command = ["helm", verb, "tickloom", chart, "-n", self.namespace, "-f", profile, "-f", "-"]
-        return self.run(*command, input=document)
+    def install(self, **values):
+        """Install or upgrade it."""
+        (release,) = skaffolding.releases()
+        return skaffolding.install(release, self.images, self.namespace, {**self.values, **values})
 
     def kubectl(self, *arguments, **more):
         return self.run("kubectl", "-n", self.namespace, *arguments, **more)
@@ -79,33 +79,18 @@ class Release:
         return {it["metadata"]["name"]: it for it in found}
 
     def until(self, check, what, seconds=READY_WITHIN_S):
-        end = time.monotonic() + seconds
-        while not (found := check()):
-            assert time.monotonic() < end, f"not after {seconds:.0f} s: {what}\n{self.describe()}"
-            time.sleep(1)
-        return found
+        return until(check, what, seconds, self.describe, look_s=1)
 
     def describe(self):
         return (
             self.kubectl("get", "pods,streamjobs") + self.kubectl("get", "events", "--sort-by=.lastTimestamp")[-3000:]
         )
 
-    def job(self):
-        return json.loads(self.kubectl("get", "streamjob", "real", "-o", "json"))
-
-    def ready(self, epoch):
-        body = self.job()
-        status = body.get("status") or {}
-        conditions = {it["type"]: it["status"] for it in status.get("conditions", ())}
-        fresh = status.get("observedGeneration") == body["metadata"]["generation"]
-        return fresh and conditions.get("Ready") == "True" and status.get("stable") and status["epoch"] == epoch
+    def until_stable(self, epoch):
+        Job(self.kube, self.namespace, "real").until_stable(epoch, READY_WITHIN_S)
 
     def rows(self):
-        session = connect(self.endpoints.cassandra, patience_s=READY_WITHIN_S)
-        try:
-            return int(session.execute("SELECT count(*) FROM tickloom.stock_prices", timeout=60).one()[0])
-        finally:
-            session.cluster.shutdown()
+        return prices(self.endpoints, "tickloom", READY_WITHIN_S)
 
     def remove(self, pod):
         """Delete a pod and wait until there is another one that is ready."""
@@ -125,8 +110,7 @@ def release(kube, market_data):
     for tool in ("helm", "kubectl"):
         if not shutil.which(tool):
             pytest.skip(f"needs {tool} on the PATH")
-    for part in ("stream", "operator", "ingest"):
-        images.own(kube, part)
+    built = [images.artifact_of(kube, artifact) for artifact in skaffolding.artifacts()]
     images.parts(kube)
     source = {
         "name": "real",
@@ -141,13 +125,11 @@ def release(kube, market_data):
         },
     }
     values = {
-        "global": {"imageRegistry": "localhost"},
         "crds": {"enabled": False},  # the tests before this one have it
         "ingest": {"sources": [source]},
     }
-    made = Release(kube, values)
+    made = Release(kube, built, values)
     made.values["operator"] = {"watch": {"namespaces": [made.namespace]}}
-    subprocess.run(["helm", "dependency", "build", str(ROOT / "charts" / "tickloom")], check=True, capture_output=True)
     core = client.CoreV1Api(kube)
     core.create_namespace({"metadata": {"name": made.namespace}})
     files = sorted((market_data / "us_minute").glob("*_1min.csv"))
@@ -184,16 +166,16 @@ def manifest(**processors):
 
 
 def test_one_command_brings_everything_up(release):
-    assert "Then apply a StreamJob" in release.helm("install")
+    assert "Then apply a StreamJob" in release.install()
     release.kubectl("apply", "-f", "-", input=manifest())
-    release.until(lambda: release.ready(1), "the job is ready")
+    release.until_stable(1)
     release.endpoints = Endpoints(release.address("tickloom-kafka", 9092), release.address("tickloom-cassandra", 9042))
     release.until(lambda: release.rows() > 0, "there are rows")
 
 
 def test_an_upgrade_that_changes_nothing_changes_nothing(release):
     before = release.objects()
-    release.helm("upgrade")
+    release.install()
     time.sleep(5)
     assert release.objects() == before
 
@@ -201,12 +183,12 @@ def test_an_upgrade_that_changes_nothing_changes_nothing(release):
 def test_pods_that_are_deleted_in_mid_stream_lose_nothing(release, untouched, tmp_path):
     reference, sent = untouched
     release.kubectl("delete", "pod", "real-e1", "--grace-period=0", "--force")
-    release.until(lambda: release.ready(2), "epoch 2 is ready")
+    release.until_stable(2)
     operator = next(name for name in release.pods() if name.startswith("tickloom-operator"))
     release.kubectl("delete", "pod", operator)
     release.remove("tickloom-kafka-0")
     release.remove("tickloom-cassandra-0")
-    release.until(lambda: release.ready(2), "epoch 2 is ready again")
+    release.until_stable(2)
     release.until(lambda: release.rows() >= sent, f"{sent} rows are written", 2 * READY_WITHIN_S)
     assert_same(LocalJob(tmp_path, release.endpoints, "prices", keyspace="tickloom"), reference)
 
@@ -215,7 +197,7 @@ def test_a_changed_processor_is_an_upgrade_of_the_job_alone(release):
     before = release.objects()
     changed = manifest(bars={"indicators": ["sma_5", "rsi_14"]})
     release.kubectl("apply", "-f", "-", input=changed)
-    release.until(lambda: release.ready(3), "epoch 3 is ready")
+    release.until_stable(3)
     after = release.objects()
     assert {key for key in before if before[key] != after.get(key)} == {
         ("ConfigMap", "real-e2-config"),
@@ -226,7 +208,7 @@ def test_a_changed_processor_is_an_upgrade_of_the_job_alone(release):
 
 def test_a_changed_setting_replaces_the_operator_and_no_child(release):
     before = release.objects()
-    release.helm("upgrade", operator={**release.values["operator"], "settings": {"pollSeconds": 4}})
+    release.install(operator={**release.values["operator"], "settings": {"pollSeconds": 4}})
     release.kubectl("rollout", "status", "deploy/tickloom-operator", "--timeout=120s")
     time.sleep(20)
     after = release.objects()
@@ -236,7 +218,7 @@ def test_a_changed_setting_replaces_the_operator_and_no_child(release):
 
 
 def test_nothing_is_left_but_what_was_promised(release):
-    release.kubectl("delete", "streamjob", "real", "--timeout=120s")
+    """The StreamJob goes first, while the operator can still end it."""
     release.run("helm", "uninstall", "tickloom", "-n", release.namespace, "--wait")
 
     def left():

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cluster.operator_process import IMAGE, ROOT
+from tests.cluster import images
 
 if TYPE_CHECKING:
     from tests.cluster.scenarios.jobs import Job
     from tests.cluster.scenarios.stage import Place, Stage
-
-BUILD = ROOT.parent / "shared" / "cluster" / "image"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -37,16 +35,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
 @pytest.fixture(scope="session")
 def driver_image(kube: Any) -> str:
     """Return the image of the stand-in driver, once the cluster has it."""
-    from kubernetes import client
-
-    nodes = client.CoreV1Api(kube).list_node().items
-    if not any(IMAGE in (image.names or ()) for node in nodes for image in node.status.images or ()):
-        if not BUILD.exists() or not shutil.which("buildah"):
-            pytest.skip(f"needs the image {IMAGE}: build tests/cluster/driver and load it into the cluster")
-        folder = ROOT / "tests" / "cluster" / "driver"
-        name = IMAGE.removeprefix("localhost/")
-        subprocess.run([BUILD, name, folder / "Dockerfile", folder], check=True, cwd=ROOT)
-    return IMAGE
+    return images.stand_in(kube)
 
 
 @pytest.fixture(scope="session")

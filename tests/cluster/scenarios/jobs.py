@@ -13,6 +13,7 @@ from kubernetes import client, watch
 from kubernetes.client.exceptions import ApiException
 
 from tests.cluster.scenarios.specs import GROUP, merged, spec
+from tests.cluster.waiting import until
 
 VERSION, PLURAL = "v1alpha1", "streamjobs"
 JOB, EPOCH, ROLE = f"{GROUP}/job", f"{GROUP}/epoch", f"{GROUP}/role"
@@ -117,7 +118,7 @@ class Job:
     kube: Any
     namespace: str
     name: str
-    record: Record
+    record: Record | None = None
 
     def __post_init__(self) -> None:
         self.api = client.CustomObjectsApi(self.kube)
@@ -207,12 +208,7 @@ class Job:
 
     def until(self, check: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
         """Wait until a check holds and return what it returned."""
-        until = time.monotonic() + within_s
-        while not (found := check()):
-            if time.monotonic() > until:
-                raise AssertionError(f"{self.name}: not after {within_s:.0f} s: {what}\n{self.describe()}")
-            time.sleep(LOOK_S)
-        return found
+        return until(check, f"{self.name}: {what}", within_s, self.describe, LOOK_S)
 
     def until_condition(
         self, kind: str, status: str, reason: str | None = None, within_s: float = PATIENCE_S

@@ -1,36 +1,20 @@
-"""skaffold.yaml names what is there, and every image that it builds is used where it says."""
+"""skaffold.yaml names what is there, every image that it builds is used, and all of it is done without skaffold."""
 
-import importlib.util
-from importlib.machinery import SourceFileLoader
-from types import ModuleType
+import stat
+import sys
 
 import pytest
 import yaml
 
+from scripts import skaffolding
+from scripts.skaffolding import Image
 from tests.unit.charts.rendering import ROOT
 
-CONFIG = yaml.safe_load((ROOT / "skaffold.yaml").read_text(encoding="utf-8"))
-ARTIFACTS = CONFIG["build"]["artifacts"]
-(RELEASE,) = CONFIG["deploy"]["helm"]["releases"]
-
-
-def _script() -> ModuleType:
-    loader = SourceFileLoader("cluster_demo", str(ROOT / "scripts" / "cluster-demo"))
-    spec = importlib.util.spec_from_loader("cluster_demo", loader)
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
-
-DEMO = _script()
-
-
-def variables():
-    found = {}
-    for number, artifact in enumerate(ARTIFACTS):
-        key = artifact["image"].replace("/", "_")
-        found |= {f"IMAGE_REPO_{key}": f"built/{artifact['image']}", f"IMAGE_TAG_{key}": f"tag{number}"}
-    return found
+CONFIG = skaffolding.config()
+ARTIFACTS = skaffolding.artifacts()
+(RELEASE,) = skaffolding.releases()
+IMAGES = [Image(it["image"], f"built/{it['image']}", f"tag{number}") for number, it in enumerate(ARTIFACTS)]
+PROFILES = {it["name"]: it for it in CONFIG["profiles"]}
 
 
 def nested(pairs):
@@ -48,25 +32,28 @@ def nested(pairs):
 def test_what_is_built_and_synchronised_is_there(artifact):
     assert (ROOT / artifact["docker"]["dockerfile"]).is_file()
     dockerfile = (ROOT / artifact["docker"]["dockerfile"]).read_text(encoding="utf-8")
-    for rule in artifact["sync"]["manual"]:
+    for rule in artifact.get("sync", {}).get("manual", ()):
         folder = rule["src"].split("/")[0]
         assert (ROOT / folder).is_dir()
-        assert f"COPY {folder} " in dockerfile
+        assert f"COPY {folder} {rule['dest']}/{folder}" in dockerfile
 
 
-def test_every_image_of_ours_in_the_release_is_one_that_was_built(charts):
-    values = nested({key: DEMO.render(text, variables()) for key, text in RELEASE["setValueTemplates"].items()})
-    files = tuple(path.rsplit("/", 1)[1] for path in RELEASE["valuesFiles"])
+@pytest.mark.parametrize("release", [RELEASE, *PROFILES["prod"]["deploy"]["helm"]["releases"]], ids=["dev", "prod"])
+def test_every_image_of_ours_in_the_release_is_one_that_was_built(charts, release):
+    variables = {name: value for image in IMAGES for name, value in image.variables.items()}
+    values = nested({key: skaffolding.fill(it, variables) for key, it in release["setValueTemplates"].items()})
+    files = tuple(path.rsplit("/", 1)[1] for path in release["valuesFiles"])
     rendered = charts.render("tickloom", values, files)
     text = yaml.safe_dump_all(rendered)
-    for number, artifact in enumerate(ARTIFACTS):
-        assert f"built/{artifact['image']}:tag{number}" in text, artifact["image"]
+    for image in IMAGES:
+        assert image.name in text
     images = {
         container["image"]
         for it in rendered
         for container in ((it.get("spec") or {}).get("template") or {}).get("spec", {}).get("containers", ())
     }
-    assert not [name for name in images if "tickloom/" in name and not name.startswith("built/")]
+    named = {it["image"] for it in ARTIFACTS}
+    assert not [it for it in images if it.rpartition(":")[0] in named]
 
 
 def test_the_ports_that_are_forwarded_belong_to_services_of_the_release(charts):
@@ -75,18 +62,54 @@ def test_the_ports_that_are_forwarded_belong_to_services_of_the_release(charts):
         assert forward["port"] in [port["port"] for port in services[forward["resourceName"]]["spec"]["ports"]]
 
 
-def test_profiles_patch_what_is_there():
-    for profile in CONFIG["profiles"]:
-        for patch in profile.get("patches", ()):
-            inner = CONFIG
-            for part in patch["path"].strip("/").split("/"):
-                inner = inner[int(part)] if isinstance(inner, list) else inner[part]
-            for path in patch["value"]:
-                assert (ROOT / path).is_file()
+def test_files_are_synchronised_to_a_volume_that_the_process_runs_from(charts):
+    (patch,) = PROFILES["sync"]["patches"]
+    assert patch["path"] == "/deploy/helm/releases/0/setValues"
+    files = tuple(path.rsplit("/", 1)[1] for path in RELEASE["valuesFiles"])
+    rendered = charts.render("tickloom", nested(patch["value"]), files)
+    for artifact in ARTIFACTS:
+        if "sync" not in artifact:
+            continue
+        pods = [
+            it["spec"]["template"]["spec"]
+            for it in rendered
+            if it["kind"] == "Deployment"
+            and it["spec"]["template"]["spec"]["containers"][0]["image"].startswith(f"{artifact['image']}:")
+        ]
+        assert pods
+        for pod in pods:
+            (container,) = pod["containers"]
+            (mount,) = (it for it in container["volumeMounts"] if it["name"] == "code")
+            assert {rule["dest"] for rule in artifact["sync"]["manual"]} == {mount["mountPath"]}
+            assert not mount.get("readOnly")
+            assert container["securityContext"]["readOnlyRootFilesystem"]
+            assert "/opt/tickloom/app/.process" in container["command"][2]
+            (after,) = artifact["sync"]["hooks"]["after"]
+            assert "/opt/tickloom/app/.process" in after["container"]["command"][2]
 
 
-def test_a_tag_is_another_one_for_other_files(tmp_path):
-    dockerfiles = [ROOT / artifact["docker"]["dockerfile"] for artifact in ARTIFACTS]
-    tags = [DEMO._fingerprint(path) for path in dockerfiles]
-    assert len(set(tags)) == len(tags)
-    assert tags == [DEMO._fingerprint(path) for path in dockerfiles]
+def test_without_sync_no_shell_runs(charts):
+    text = charts.text("tickloom", {}, ("values-dev.yaml",))
+    assert ".process" not in text
+
+
+def test_an_image_is_built_by_the_builder_that_is_named_and_known_by_its_registry(tmp_path):
+    builder = tmp_path / "builder"
+    builder.write_text(
+        f"#!{sys.executable}\nimport sys\nopen({str(tmp_path / 'said')!r}, 'a').write(repr(sys.argv[1:]))"
+    )
+    builder.chmod(builder.stat().st_mode | stat.S_IXUSR)
+    image = skaffolding.build(ARTIFACTS[0], "t1", "reg.example.com/x/", [str(builder)])
+    assert image.name == f"reg.example.com/x/{ARTIFACTS[0]['image']}:t1"
+    said = (tmp_path / "said").read_text()
+    assert said == repr([f"{ARTIFACTS[0]['image']}:t1", str(ROOT / ARTIFACTS[0]["docker"]["dockerfile"]), str(ROOT)])
+    with pytest.raises(skaffolding.CommandError, match="/no/such/builder is not on PATH"):
+        skaffolding.build(ARTIFACTS[0], "t1", "", ["/no/such/builder"])
+
+
+def test_a_tag_is_another_one_for_other_files(monkeypatch):
+    tag = skaffolding.fingerprint.__wrapped__
+    before = tag()
+    assert tag() == before
+    monkeypatch.setattr(skaffolding, "IN_IMAGES", (*skaffolding.IN_IMAGES, "README.md"))
+    assert tag() != before

@@ -1,0 +1,58 @@
+"""What is done before an operator goes for good."""
+
+import pytest
+
+pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
+
+from operators.streamjob.uninstall import remove
+from tickloom.errors import TickloomError
+
+
+class Jobs:
+    """StreamJobs of two namespaces that go when an operator has looked at them ``looks`` times."""
+
+    def __init__(self, looks=2):
+        self.held = {("a", "one"): looks, ("a", "two"): looks, ("b", "three"): looks}
+        self.deleted = []
+
+    def list(self, kind, namespace):
+        assert kind == "StreamJob"
+        return [
+            {"metadata": {"namespace": place, "name": name, "uid": name} | self._gone(place, name)}
+            for place, name in self.held
+            if namespace in (None, place)
+        ]
+
+    def _gone(self, place, name):
+        return {"deletionTimestamp": "now"} if (place, name) in self.deleted else {}
+
+    def delete(self, kind, namespace, name, uid):
+        assert (kind, uid) == ("StreamJob", name)
+        self.deleted.append((namespace, name))
+
+    def pass_time(self, _seconds):
+        for key in self.deleted:
+            if key in self.held:
+                self.held[key] -= 1
+                if not self.held[key]:
+                    del self.held[key]
+
+
+def test_every_job_is_deleted_once_and_waited_for():
+    jobs = Jobs()
+    remove(jobs, (), sleep=jobs.pass_time)
+    assert sorted(jobs.deleted) == [("a", "one"), ("a", "two"), ("b", "three")]
+    assert not jobs.held
+
+
+def test_only_where_it_watches():
+    jobs = Jobs()
+    remove(jobs, ("b",), sleep=jobs.pass_time)
+    assert jobs.deleted == [("b", "three")]
+    assert set(jobs.held) == {("a", "one"), ("a", "two")}
+
+
+def test_what_does_not_go_in_time_is_named():
+    jobs = Jobs()
+    with pytest.raises(TickloomError, match=r"StreamJobs a/one, a/two are still there after 0 s.*--no-hooks"):
+        remove(jobs, ("a",), within_s=0, sleep=lambda _seconds: None)
