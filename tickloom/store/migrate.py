@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
+from cassandra import InvalidRequest
 from cassandra.cluster import Session
 
 from tickloom.errors import TickloomError
@@ -19,6 +20,8 @@ CLAIM_S = 60
 """Seconds after which the claim of a process that died is void; it is renewed before each statement."""
 CLAIM = 0
 """Version of the row that says who migrates now."""
+KEYSPACE_S = 20.0
+"""Longest time for which a keyspace that is listed may not be there yet."""
 
 
 def migrate(
@@ -99,12 +102,25 @@ def _prepare(session: Session, keyspace: str, data_centers: dict[str, int] | Non
         session.execute("SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = %s", (keyspace,))
     ):
         _change(session, f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{{copies}}}")
-    session.set_keyspace(keyspace)
+    _use(session, keyspace)
     _change(
         session,
         "CREATE TABLE IF NOT EXISTS schema_migrations "
         "(version int PRIMARY KEY, name text, checksum text, applied_at timestamp)",
     )
+
+
+def _use(session: Session, keyspace: str) -> None:
+    """Go into a keyspace; one that another process is making is listed a moment before it is there."""
+    until = time.monotonic() + KEYSPACE_S
+    while True:
+        try:
+            session.set_keyspace(keyspace)
+            return
+        except InvalidRequest:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def _claim(session: Session, owner: str, timeout_s: float) -> None:
