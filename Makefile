@@ -32,9 +32,11 @@ lint: setup  ## Format check, lint, types, layers, generated pages
 docs: setup  ## Write the generated pages
 	@$(TICKLOOM) docs all
 
+# requirements/EXTRA-without.txt names what an image is to be spared of what others ask for
 locks: setup  ## Compile requirements/*.txt from pyproject.toml
-	@for extra in ingest stream operator pipelines train serve dashboard dev; do \
+	@for extra in ingest stream operator mlflow pipelines train serve dashboard dev; do \
 	  .venv/bin/uv pip compile pyproject.toml --extra $$extra --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    $$(ls requirements/$$extra-without.txt 2>/dev/null | sed 's/^/--excludes /') \
 	    --no-header --python-version 3.11 --quiet -o requirements/$$extra.txt || exit 1; done
 
 clean:  ## Remove what the commands above made in this folder

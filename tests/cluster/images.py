@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,13 +25,25 @@ def held(kube: Any) -> set[str]:
 
 def own(kube: Any, part: str) -> str:
     """Return the name of one of images/, built of this working tree and loaded into the cluster."""
-    name = f"localhost/tickloom/{part}:{TAG}"
+    return built(kube, f"localhost/tickloom/{part}:{TAG}", ROOT / "images" / part / "Dockerfile", ROOT)
+
+
+def built(kube: Any, name: str, dockerfile: Path, context: Path) -> str:
+    """Return the name of an image, built and loaded into the cluster."""
     if _BUILD.exists() and shutil.which("buildah"):  # also where there is one: it may be of another working tree
-        dockerfile = ROOT / "images" / part / "Dockerfile"
-        subprocess.run([_BUILD, name.removeprefix("localhost/"), dockerfile, ROOT], check=True, cwd=ROOT)
+        subprocess.run([_BUILD, name.removeprefix("localhost/"), dockerfile, context], check=True, cwd=ROOT)
     elif name not in held(kube):
-        pytest.skip(f"needs the image {name}: build images/{part} and load it into the cluster")
+        pytest.skip(f"needs the image {name}: build {dockerfile.parent} and load it into the cluster")
     return name
+
+
+def stand_in(kube: Any, image: str) -> None:
+    """Have the cluster hold the published image of a third party, or skip the test."""
+    if image in held(kube):
+        return
+    if not _STAND_INS.exists():
+        pytest.skip(f"needs the image {image}: load it into the cluster")
+    subprocess.run([_STAND_INS, image.rsplit("/", 1)[1].split(":", maxsplit=1)[0]], check=True)
 
 
 def parts(kube: Any) -> None:

@@ -125,7 +125,7 @@ def release(kube, market_data):
     for tool in ("helm", "kubectl"):
         if not shutil.which(tool):
             pytest.skip(f"needs {tool} on the PATH")
-    for part in ("stream", "operator", "ingest"):
+    for part in ("stream", "operator", "ingest", "mlflow"):
         images.own(kube, part)
     images.parts(kube)
     source = {
@@ -246,6 +246,8 @@ def test_nothing_is_left_but_what_was_promised(release):
         ("ConfigMap", "kube-root-ca.crt"),
         ("ConfigMap", "prices"),
         ("PersistentVolumeClaim", "real-checkpoint"),
+        ("PersistentVolumeClaim", "tickloom-mlflow"),
+        ("Secret", "tickloom-mlflow"),
         ("ServiceAccount", "default"),
     }
     release.until(lambda: left() == promised, f"only {promised} is left, not {left()}", 90)

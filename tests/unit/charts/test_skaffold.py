@@ -48,7 +48,7 @@ def nested(pairs):
 def test_what_is_built_and_synchronised_is_there(artifact):
     assert (ROOT / artifact["docker"]["dockerfile"]).is_file()
     dockerfile = (ROOT / artifact["docker"]["dockerfile"]).read_text(encoding="utf-8")
-    for rule in artifact["sync"]["manual"]:
+    for rule in artifact.get("sync", {}).get("manual", ()):
         folder = rule["src"].split("/")[0]
         assert (ROOT / folder).is_dir()
         assert f"COPY {folder} " in dockerfile
