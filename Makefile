@@ -1,6 +1,6 @@
 # `make demo` shows the main job on this machine, `make test` runs the whole suite; both set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cluster-demo test bench lint docs locks clean
+.PHONY: help setup demo cluster-demo test bench lint docs locks sbom clean
 TICKLOOM := .venv/bin/tickloom
 
 help:  ## Print this list
@@ -39,6 +39,9 @@ locks: setup  ## Compile requirements/*.txt from pyproject.toml
 	    $$(ls requirements/$$extra-without.txt 2>/dev/null | sed 's/^/--excludes /') \
 	    --no-header --python-version 3.11 --quiet -o requirements/$$extra.txt || exit 1; done
 
+sbom: setup  ## Write a CycloneDX bill of materials for each image to build/sbom
+	@.venv/bin/python scripts/sbom $(ARGUMENTS)
+
 clean:  ## Remove what the commands above made in this folder
 	@-$(TICKLOOM) down 2>/dev/null
-	@rm -rf .venv .tickloom .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .tickloom build/sbom .pytest_cache .mypy_cache .ruff_cache .hypothesis
