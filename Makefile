@@ -1,6 +1,6 @@
 # `make demo` shows the main job on this machine, `make test` runs the whole suite; both set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cluster-demo test bench lint docs manifests locks clean
+.PHONY: help setup demo cluster-demo test bench lint docs manifests locks sbom clean
 TICKLOOM := .venv/bin/tickloom
 
 help:  ## Print this list
@@ -36,11 +36,16 @@ docs: setup  ## Write the generated pages
 manifests: setup  ## Write manifests/base from the charts; needs helm
 	@.venv/bin/python scripts/manifests
 
+# requirements/EXTRA-without.txt names what an image is to be spared of what others ask for
 locks: setup  ## Compile requirements/*.txt from pyproject.toml
-	@for extra in ingest stream operator pipelines train serve dashboard dev; do \
+	@for extra in ingest stream operator mlflow pipelines train serve dashboard dev; do \
 	  .venv/bin/uv pip compile pyproject.toml --extra $$extra --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    $$(ls requirements/$$extra-without.txt 2>/dev/null | sed 's/^/--excludes /') \
 	    --no-header --python-version 3.11 --quiet -o requirements/$$extra.txt || exit 1; done
+
+sbom: setup  ## Write a CycloneDX bill of materials for each image to build/sbom
+	@.venv/bin/python scripts/sbom $(ARGUMENTS)
 
 clean:  ## Remove what the commands above made in this folder
 	@-$(TICKLOOM) down 2>/dev/null
-	@rm -rf .venv .tickloom .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .tickloom build/sbom .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -42,12 +42,15 @@ def artifact_of(kube: Any, artifact: dict[str, Any]) -> skaffolding.Image:
 
 def stand_in(kube: Any) -> str:
     """Return the name of the stand-in driver, once the cluster has it."""
-    folder = ROOT / "tests" / "cluster" / "driver"
-    if _builds() and IMAGE not in held(kube):
-        name = IMAGE.removeprefix(f"{REGISTRY}/")
-        subprocess.run([_BUILD, name, folder / "Dockerfile", folder], check=True, cwd=ROOT)
-    _needed(kube, IMAGE, folder.relative_to(ROOT))
-    return IMAGE
+    return built(kube, IMAGE, ROOT / "tests" / "cluster" / "driver")
+
+
+def built(kube: Any, name: str, folder: Path) -> str:
+    """Return the name of an image of the tests' own, built of a folder and loaded into the cluster."""
+    if _builds() and name not in held(kube):
+        subprocess.run([_BUILD, name.removeprefix(f"{REGISTRY}/"), folder / "Dockerfile", folder], check=True, cwd=ROOT)
+    _needed(kube, name, folder.relative_to(ROOT))
+    return name
 
 
 def _builds() -> bool:
@@ -57,6 +60,15 @@ def _builds() -> bool:
 def _needed(kube: Any, name: str, folder: Path) -> None:
     if not _builds() and name not in held(kube):
         pytest.skip(f"needs the image {name}: build {folder} and load it into the cluster")
+
+
+def third_party(kube: Any, image: str) -> None:
+    """Have the cluster hold the published image of a third party, or skip the test."""
+    if image in held(kube):
+        return
+    if not _STAND_INS.exists():
+        pytest.skip(f"needs the image {image}: load it into the cluster")
+    subprocess.run([_STAND_INS, image.rsplit("/", 1)[1].split(":", maxsplit=1)[0]], check=True)
 
 
 def parts(kube: Any) -> None:

@@ -228,6 +228,8 @@ def test_nothing_is_left_but_what_was_promised(release):
         ("ConfigMap", "kube-root-ca.crt"),
         ("ConfigMap", "prices"),
         ("PersistentVolumeClaim", "real-checkpoint"),
+        ("PersistentVolumeClaim", "tickloom-mlflow"),
+        ("Secret", "tickloom-mlflow"),
         ("ServiceAccount", "default"),
     }
     release.until(lambda: left() == promised, f"only {promised} is left, not {left()}", 90)

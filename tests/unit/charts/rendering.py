@@ -61,7 +61,8 @@ TOGGLES: dict[str, dict[str, Any]] = {
     },
     "namespaced": {"operator": {"watch": {"namespaces": ["a", "b"]}}, "spark": {"namespaces": ["a", "b"]}},
     "open": {
-        part: {"networkPolicy": {"enabled": False}} for part in ("kafka", "cassandra", "spark", "operator", "ingest")
+        part: {"networkPolicy": {"enabled": False}}
+        for part in ("kafka", "cassandra", "spark", "operator", "ingest", "mlflow")
     },
     "external stores": {
         "global": {

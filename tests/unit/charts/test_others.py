@@ -220,6 +220,7 @@ def test_mlflow_reads_its_administrator_whatever_signs_the_password_has(charts, 
         "ADMIN_USERNAME": "admin",
         "ADMIN_PASSWORD": "50% of $HOME\\'\"",
         "AUTH_DATABASE": "postgresql://u:p%40x@h/db",
+        "CACHE_SECONDS": environment(container)["CACHE_SECONDS"],
     }
     done = subprocess.run(
         [*container["command"], *container["args"]], env=given, capture_output=True, text=True, check=True
@@ -229,6 +230,7 @@ def test_mlflow_reads_its_administrator_whatever_signs_the_password_has(charts, 
     read.read(tmp_path / "auth.ini")
     assert read["mlflow"]["admin_password"] == given["ADMIN_PASSWORD"]
     assert read["mlflow"]["database_uri"] == given["AUTH_DATABASE"]
+    assert read["mlflow"]["auth_cache_ttl_seconds"] == "60"
     assert (tmp_path / "auth.ini").stat().st_mode & 0o077 == 0
 
 
