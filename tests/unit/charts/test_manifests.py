@@ -73,7 +73,7 @@ def test_a_secret_in_a_base_is_refused(copy):
     code.write_text(code.read_text().replace('"mlflow-admin"', '""'))
     done = script(copy, "--check")
     assert done.returncode == 1
-    assert "base prod: Secret tickloom-mlflow" in done.stderr
+    assert "base dev: Secret tickloom-mlflow" in done.stderr
 
 
 def test_without_helm_nothing_is_checked_and_that_is_said(tmp_path):
@@ -105,7 +105,7 @@ def test_a_base_of_a_profile_holds_what_helm_would_install(charts, profile):
 
 def test_one_overlay_names_every_image_of_ours():
     text = yaml.safe_dump_all(kustomize(OVERLAY))
-    for image in ("operator", "stream", "ingest"):
+    for image in ("operator", "stream", "ingest", "mlflow"):
         assert f"REGISTRY/tickloom/{image}:0.1.0" in text
     assert "value: REGISTRY/tickloom/stream:0.1.0" in text
     assert ": tickloom/" not in text
