@@ -3,6 +3,7 @@
 The chart runs it while the operator is still there: without one, nobody takes their finalizer off.
 """
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -10,8 +11,8 @@ import structlog
 
 from operators.streamjob.cluster import Cluster
 from operators.streamjob.settings import OperatorSettings
-from tickloom.entry import run
 from tickloom.errors import TickloomError
+from tickloom.logs import configure
 
 log = structlog.get_logger()
 WITHIN_S = 240.0
@@ -47,5 +48,14 @@ def remove(
     log.info("no StreamJob is left", deleted=len(asked))
 
 
+def main() -> None:
+    """Do it where the environment says that the operator watches."""
+    configure()
+    try:
+        remove(Cluster(), OperatorSettings().watched)
+    except TickloomError as error:
+        sys.exit(f"error: {error}")
+
+
 if __name__ == "__main__":
-    run(lambda: remove(Cluster(), OperatorSettings().watched))
+    main()

@@ -1,6 +1,5 @@
 """What the tests against a cluster share: the API server of KUBECONFIG with this repository's CRDs, and namespaces."""
 
-import contextlib
 import os
 import time
 import uuid
@@ -10,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.cluster.clearing import delete_namespace
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 PATIENCE_S = 60
@@ -59,19 +60,6 @@ def namespace(kube: Any) -> Iterator[str]:
     from kubernetes import client
 
     name = f"test-{uuid.uuid4().hex[:12]}"
-    core = client.CoreV1Api(kube)
-    core.create_namespace({"metadata": {"name": name}})
+    client.CoreV1Api(kube).create_namespace({"metadata": {"name": name}})
     yield name
-    _delete_jobs(client.CustomObjectsApi(kube), name)
-    core.delete_namespace(name)
-
-
-def _delete_jobs(api: Any, namespace: str) -> None:
-    """Delete the StreamJobs of a namespace; there may be no operator left to take its finalizer off them."""
-    from kubernetes.client.exceptions import ApiException
-
-    where = ("tickloom.dev", "v1alpha1", namespace, "streamjobs")
-    api.delete_collection_namespaced_custom_object(*where)  # from here on nobody can put a finalizer on
-    for job in api.list_namespaced_custom_object(*where)["items"]:
-        with contextlib.suppress(ApiException):  # an operator was faster
-            api.patch_namespaced_custom_object(*where, job["metadata"]["name"], {"metadata": {"finalizers": None}})
+    delete_namespace(kube, name)

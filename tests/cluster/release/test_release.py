@@ -21,6 +21,7 @@ import shutil
 
 from kubernetes import client
 
+from tests.cluster.clearing import delete_namespace
 from tests.cluster.scenarios.jobs import Job
 from tests.cluster.tables import assert_same, prices
 from tests.cluster.waiting import until
@@ -137,11 +138,7 @@ def release(kube, market_data):
         made.namespace, {"metadata": {"name": "prices"}, "data": {it.name: it.read_text() for it in files}}
     )
     yield made
-    for job in json.loads(made.kubectl("get", "streamjobs", "-o", "json"))["items"]:
-        made.kubectl(
-            "patch", "streamjob", job["metadata"]["name"], "--type=merge", "-p", '{"metadata":{"finalizers":[]}}'
-        )
-    core.delete_namespace(made.namespace)
+    delete_namespace(kube, made.namespace)
 
 
 @pytest.fixture(scope="module")

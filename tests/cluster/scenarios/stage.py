@@ -11,8 +11,9 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
+from tests.cluster.clearing import delete_namespace
 from tests.cluster.operator_process import OperatorProcess
-from tests.cluster.scenarios.jobs import PLURAL, VERSION, Job, Record
+from tests.cluster.scenarios.jobs import Job, Record
 from tests.cluster.scenarios.specs import CLAIM, GROUP
 
 PREFIX = "test-operator-"
@@ -78,17 +79,9 @@ class Stage:
         """End the operators and delete the namespaces, without waiting."""
         for operator in self.operators:
             operator.kill()
-        jobs, core = client.CustomObjectsApi(self.kube), client.CoreV1Api(self.kube)
         for place in self.places:
             place.record.stop()
-            where = (GROUP, VERSION, place.namespace, PLURAL)
-            for body in jobs.list_namespaced_custom_object(*where)["items"]:
-                if body["metadata"].get("finalizers"):  # no operator is there to take it off
-                    with contextlib.suppress(ApiException):
-                        change = {"metadata": {"finalizers": None}}
-                        jobs.patch_namespaced_custom_object(*where, body["metadata"]["name"], change)
-            with contextlib.suppress(ApiException):
-                core.delete_namespace(place.namespace, grace_period_seconds=0)
+            delete_namespace(self.kube, place.namespace, grace_period_seconds=0)
 
     @classmethod
     @contextlib.contextmanager

@@ -57,7 +57,8 @@ def test_every_image_of_ours_in_the_release_is_one_that_was_built(charts, releas
 
 
 def test_the_ports_that_are_forwarded_belong_to_services_of_the_release(charts):
-    services = {it["metadata"]["name"]: it for it in charts.render("tickloom") if it["kind"] == "Service"}
+    rendered = charts.render("tickloom", {}, ("values-dev.yaml",))
+    services = {it["metadata"]["name"]: it for it in rendered if it["kind"] == "Service"}
     for forward in CONFIG["portForward"]:
         assert forward["port"] in [port["port"] for port in services[forward["resourceName"]]["spec"]["ports"]]
 

@@ -1,5 +1,9 @@
 """What is done before an operator goes for good."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
@@ -56,3 +60,13 @@ def test_what_does_not_go_in_time_is_named():
     jobs = Jobs()
     with pytest.raises(TickloomError, match=r"StreamJobs a/one, a/two are still there after 0 s.*--no-hooks"):
         remove(jobs, ("a",), within_s=0, sleep=lambda _seconds: None)
+
+
+def test_what_the_operators_image_runs_imports_nothing_that_is_kept_out_of_it():
+    lines = (Path(__file__).parents[3] / "requirements" / "operator-without.txt").read_text().splitlines()
+    absent = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    assert absent
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import operators.streamjob."
+    for module in ("main", "uninstall"):
+        done = subprocess.run([sys.executable, "-c", code + module], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
