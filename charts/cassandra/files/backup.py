@@ -5,6 +5,7 @@ The pods write to a volume that they share with this one; through the API server
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,16 +13,28 @@ from datetime import UTC, datetime
 TAG = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 BACKUP = r"""set -euo pipefail
 mkdir -p "/backup/$TAG.part"
-nodetool snapshot -t "$TAG" "$KEYSPACE" >/dev/null
+nodetool snapshot -t "$TAG" --ttl 2d "$KEYSPACE" >/dev/null
 trap 'nodetool clearsnapshot -t "$TAG" "$KEYSPACE" >/dev/null' EXIT
 cd /var/lib/cassandra/data
 find "$KEYSPACE" -type d -path "*/snapshots/$TAG" | tar -czf "/backup/$TAG.part/$HOSTNAME.tar.gz" -T -
 wc -c <"/backup/$TAG.part/$HOSTNAME.tar.gz"
 """
+# a part that nobody has written to for an hour is of a backup that was killed
 DONE = r"""set -euo pipefail
 mv "/backup/$TAG.part" "/backup/$TAG"
-find /backup -maxdepth 1 -mindepth 1 -name '*.part' -exec rm -rf {} +
 ls -d /backup/*T*Z | head -n "-$KEEP" | xargs -r rm -rf
+for part in /backup/*.part; do
+  [ -n "$(find "$part" -mmin -60 2>/dev/null)" ] || rm -rf "$part"
+done
+"""
+# a full volume is not to stay full of what is no backup
+FORGET = r"""rm -rf "/backup/$TAG.part"
+"""
+CHECK = r"""set -euo pipefail
+[ -f "/backup/$TAG/$HOSTNAME.tar.gz" ] && exit
+known=$(cd /backup && ls -d *T*Z/"$HOSTNAME.tar.gz" 2>/dev/null | cut -d/ -f1 | paste -sd ' ')
+echo "there is no backup $TAG of $HOSTNAME; known: ${known:-none}" >&2
+exit 1
 """
 RESTORE = r"""set -euo pipefail
 into=/var/lib/cassandra/restore
@@ -49,11 +62,17 @@ def main(arguments: list[str], pods: list[str], run: Callable[[str, list[str]], 
         raise SystemExit("no pod of Cassandra is ready; see `kubectl get pods`")
     if arguments == ["backup"]:
         tag = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        for pod in pods:
-            print(f"{pod}: {run(pod, script(BACKUP, TAG=tag, KEYSPACE=keyspace)).strip()} bytes", flush=True)
+        try:
+            for pod in pods:
+                print(f"{pod}: {run(pod, script(BACKUP, TAG=tag, KEYSPACE=keyspace)).strip()} bytes", flush=True)
+        except BaseException:
+            run(pods[0], script(FORGET, TAG=tag))
+            raise
         run(pods[0], script(DONE, TAG=tag, KEEP=os.environ["KEEP"]))
         print(f"backup {tag}")
     elif len(arguments) == 2 and arguments[0] == "restore" and TAG.fullmatch(arguments[1]):
+        for pod in pods:
+            run(pod, script(CHECK, TAG=arguments[1]))
         for pod in pods:
             tables = run(pod, script(RESTORE, TAG=arguments[1], KEYSPACE=keyspace)).split()
             print(f"{pod}: {', '.join(tables) or 'nothing'}", flush=True)
@@ -98,4 +117,5 @@ def connect() -> tuple[list[str], Callable[[str, list[str]], str]]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
     main(sys.argv[1:], *connect())

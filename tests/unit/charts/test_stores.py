@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 import yaml
@@ -299,18 +300,34 @@ def test_a_backup_has_every_node_before_it_counts(backup):
     assert done[-1][1]["KEEP"] == "7"
 
 
-def test_a_backup_that_fails_in_one_node_does_not_count(backup):
+def test_a_backup_that_fails_in_one_node_does_not_count_and_goes(backup):
     done = []
 
     def run(pod, command):
         if pod == "b":
             raise SystemExit("b: exit code 1")
-        done.append(command[-1])
+        done.append((command[1], command[-1]))
         return "1024\n"
 
     with pytest.raises(SystemExit, match="b: exit code 1"):
         backup.main(["backup"], ["a", "b"], run)
-    assert backup.DONE not in done
+    ((tag, first), (same, last)) = done
+    assert (first, last) == (backup.BACKUP, backup.FORGET)
+    assert tag == same
+
+
+def test_no_node_loads_anything_while_one_has_no_archive(backup):
+    done = []
+
+    def run(pod, command):
+        done.append((pod, command[-1]))
+        if pod == "b":
+            raise SystemExit("b: there is no backup")
+        return ""
+
+    with pytest.raises(SystemExit, match="there is no backup"):
+        backup.main(["restore", "20260102T030405Z"], ["a", "b"], run)
+    assert done == [("a", backup.CHECK), ("b", backup.CHECK)]
 
 
 @pytest.mark.parametrize("arguments", [[], ["restore"], ["restore", "../etc"], ["delete", "20260102T030405Z"]])
@@ -328,35 +345,87 @@ NODETOOL = """#!/bin/bash
 echo "$@" >>"$CALLS"
 table=$DATA/tickloom/stock_prices-0a1b
 case $1 in
-  snapshot) mkdir -p "$table/snapshots/$3" && echo rows >"$table/snapshots/$3/oa-1-big-Data.db";;
+  snapshot) mkdir -p "$table/snapshots/$3" && echo rows >"$table/snapshots/$3/oa-1-big-Data.db"
+    for part in Index Filter; do head -c 65536 /dev/urandom >"$table/snapshots/$3/oa-1-big-$part.db"; done;;
   clearsnapshot) rm -rf "$table/snapshots/$3";;
   import) cat "$4"/*-Data.db;;
 esac
 """
 
 
-def test_what_a_node_packs_is_what_it_loads_again(backup, tmp_path):
+class Machine:
+    """A node's folders and the volume of the backups, where the scripts run with a nodetool that only moves files."""
+
+    def __init__(self, backup, folder):
+        self.backup, self.folder = backup, folder
+        self.volume, self.data, self.calls = folder / "backup", folder / "node" / "data", folder / "calls"
+        for made in (self.volume, self.data / "tickloom" / "empty-2c3d", folder / "bin"):
+            made.mkdir(parents=True)
+        (folder / "bin" / "nodetool").write_text(NODETOOL)
+        (folder / "bin" / "nodetool").chmod(0o755)
+
+    def run(self, text, tag, *, size=None, **more):
+        """Run a script; no file may become larger than ``size`` bytes."""
+        here = text.replace("/backup", str(self.volume)).replace("/var/lib/cassandra", str(self.data.parent))
+        values = {"DATA": str(self.data), "CALLS": str(self.calls), "TAG": tag, "KEYSPACE": "tickloom", **more}
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        command = self.backup.script(here, PATH=path, HOSTNAME="node-0", **values)
+        limit = ["prlimit", f"--fsize={size}"] if size else []
+        return subprocess.run([*limit, *command], check=True, capture_output=True, text=True).stdout.split()
+
+    def folders(self):
+        return sorted(it.name for it in self.volume.iterdir())
+
+
+@pytest.fixture
+def machine(backup, tmp_path):
     if shutil.which("bash") is None:
         pytest.skip("needs bash")
-    store, data, calls = tmp_path / "backup", tmp_path / "node" / "data", tmp_path / "calls"
-    for folder in (store, data / "tickloom" / "empty-2c3d", tmp_path / "bin"):
-        folder.mkdir(parents=True)
-    (tmp_path / "bin" / "nodetool").write_text(NODETOOL)
-    (tmp_path / "bin" / "nodetool").chmod(0o755)
+    return Machine(backup, tmp_path)
 
-    def run(text, tag, **more):
-        here = text.replace("/backup", str(store)).replace("/var/lib/cassandra", str(data.parent))
-        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-        command = backup.script(here, PATH=path, DATA=str(data), CALLS=str(calls), TAG=tag, KEYSPACE="tickloom", **more)
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
-    tags = [f"2026010{day}T030405Z" for day in range(1, 5)]
-    for tag in tags:
-        (size,) = run(backup.BACKUP, tag)
+TAGS = [f"2026010{day}T030405Z" for day in range(1, 5)]
+
+
+def test_what_a_node_packs_is_what_it_loads_again(backup, machine):
+    for tag in TAGS:
+        (size,) = machine.run(backup.BACKUP, tag)
         assert int(size) > 0
-        run(backup.DONE, tag, KEEP="2")
-    assert sorted(it.name for it in store.iterdir()) == tags[2:]
-    assert not list(data.rglob("snapshots/*"))
-    assert run(backup.RESTORE, tags[3]) == ["stock_prices", "rows"]
-    assert calls.read_text().splitlines()[-1].startswith("import tickloom stock_prices ")
-    assert not (data.parent / "restore").exists()
+        machine.run(backup.DONE, tag, KEEP="2")
+    assert machine.folders() == TAGS[2:]
+    assert not list(machine.data.rglob("snapshots/*"))
+    assert machine.run(backup.CHECK, TAGS[3]) == []
+    assert machine.run(backup.RESTORE, TAGS[3]) == ["stock_prices", "rows"]
+    assert machine.calls.read_text().splitlines()[-1].startswith("import tickloom stock_prices ")
+    assert not (machine.data.parent / "restore").exists()
+
+
+def test_a_tag_without_an_archive_is_told_with_those_that_have_one(backup, machine):
+    machine.run(backup.BACKUP, TAGS[0])
+    machine.run(backup.DONE, TAGS[0], KEEP="2")
+    machine.run(backup.BACKUP, TAGS[1])  # and nothing more: it is a part
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        machine.run(backup.CHECK, TAGS[1])
+    assert refused.value.stderr == f"there is no backup {TAGS[1]} of node-0; known: {TAGS[0]}\n"
+
+
+def test_what_does_not_fit_fails_and_leaves_no_snapshot(backup, machine):
+    if shutil.which("prlimit") is None:
+        pytest.skip("needs prlimit")
+    with pytest.raises(subprocess.CalledProcessError):
+        machine.run(backup.BACKUP, TAGS[0], size=100_000)
+    assert machine.folders() == [f"{TAGS[0]}.part"]
+    assert not list(machine.data.rglob("snapshots/*"))
+    machine.run(backup.FORGET, TAGS[0])
+    assert machine.folders() == []
+
+
+def test_a_part_goes_when_nobody_has_written_to_it_for_an_hour(backup, machine):
+    for tag in TAGS[:2]:
+        machine.run(backup.BACKUP, tag)
+    old = time.time() - 3700
+    for it in (machine.volume / f"{TAGS[0]}.part", *(machine.volume / f"{TAGS[0]}.part").iterdir()):
+        os.utime(it, (old, old))
+    machine.run(backup.BACKUP, TAGS[2])
+    machine.run(backup.DONE, TAGS[2], KEEP="2")
+    assert machine.folders() == [f"{TAGS[1]}.part", TAGS[2]]

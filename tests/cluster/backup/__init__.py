@@ -1,0 +1,1 @@
+"""Cassandra's backup and the way back, on a real node."""
