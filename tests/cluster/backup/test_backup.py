@@ -25,7 +25,7 @@ TAG = re.compile(r"^[0-9]{8}T[0-9]{6}Z$", re.MULTILINE)
 OTHERS = ("crds", "kafka", "spark", "operator", "ingest", "mlflow")
 NODE = "tickloom-cassandra-0"
 README = (ROOT / "charts" / "cassandra" / "README.md").read_text(encoding="utf-8")
-DEMO = ROOT / "manifests" / "samples" / "demo.yaml"
+DEMO = ROOT / "manifests" / "demo.yaml"
 
 
 def documented(heading):
