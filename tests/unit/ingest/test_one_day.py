@@ -1,20 +1,9 @@
 """A source that follows an exchange and is to come to an end does so with the exchange's day."""
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
-
 import pytest
 
 from services.ingest.feeds import Polled
-from services.ingest.hours import Hours
-from tickloom.market.sessions import session_table
-
-NEW_YORK = ZoneInfo("America/New_York")
-HOURS = Hours(session_table("XNYS"), every_s=60.0, after_close_s=120.0)
-
-
-def at(*when):
-    return datetime(*when, tzinfo=NEW_YORK).timestamp()
+from tests.unit.ingest.test_hours import HOURS, at
 
 
 class Live:
