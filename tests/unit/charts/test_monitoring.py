@@ -148,9 +148,7 @@ def test_the_charts_copies_are_current():
     }
     assert mine == {path.relative_to(copy) for path in copy.rglob("*") if path.is_file()}
     for path in mine:
-        assert (copy / path).read_text() == (FOLDER / path).read_text(), (
-            "cp -r manifests/monitoring/{monitors,rules,dashboards} charts/monitoring/files/"
-        )
+        assert (copy / path).read_text() == (FOLDER / path).read_text(), "make manifests"
 
 
 def test_kustomize_takes_every_file():
