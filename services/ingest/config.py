@@ -55,7 +55,10 @@ class GbmSource(Source):
     tickers: Tickers = Field(description="Tickers, each with a reference price or one in `start`.")
     start: dict[Ticker, Annotated[float, Field(gt=0)]] = Field({}, description="Prices to start from.")
     seed: int = Field(0, ge=0, description="The same seed gives the same prices.")
-    rate: float = Field(2.0, gt=0, le=100_000, description="Records per second of all tickers.")
+    sessions: int = Field(1, ge=1, le=2000, description="Sessions of the past to begin with.")
+    rate: float = Field(
+        2.0, gt=0, le=100_000, description="Records per second of all tickers, of the past; then each at its own time."
+    )
     step: float = Field(5.0, gt=0, description="Seconds of market time between two prices of a ticker.")
     count: int | None = Field(None, ge=1, description="Number of records; absent means until it is stopped.")
 

@@ -12,7 +12,7 @@ from tickloom.manifest.model import milliseconds
 from tickloom.market.sessions import session_table
 from tickloom.sources.blocks import PriceBlock
 from tickloom.sources.gbm import Gbm
-from tickloom.sources.pace import at_rate, at_speed
+from tickloom.sources.pace import at_clock, at_rate, at_speed
 from tickloom.sources.replay import Replay
 from tickloom.sources.start import starting_prices
 from tickloom.sources.yahoo_live import YahooLive
@@ -158,8 +158,10 @@ def _yahoo(source: YahooSource, one_day: bool) -> Polled:
 def _gbm(source: GbmSource) -> Once:
     starts = starting_prices(list(source.tickers), dict(source.start), [])
     prices = {ticker: found.price for ticker, found in starts.items()}
-    made = Gbm(source.tickers, prices, source.market, source.seed, source.step, count=source.count)
-    return Once(made.blocks, lambda blocks: at_rate(blocks, source.rate))
+    made = Gbm(
+        source.tickers, prices, source.market, source.seed, source.step, count=source.count, sessions=source.sessions
+    )
+    return Once(made.blocks, lambda blocks: at_clock(at_rate(blocks, source.rate)))
 
 
 def _replay(source: ReplaySource) -> Once:

@@ -47,8 +47,9 @@ it starts.
 
 _TAIL = """## What it is bad at
 
-- A made series (`gbm`) has market time of its own, `step` seconds a record from the last session's open; it does not
-  follow the clock.
+- A made series (`gbm`) begins in the past, `sessions` sessions before now, comes at its `rate` until it has caught up
+  with the clock, and from then on each record at its own time: nothing at night. When the service starts again, so does
+  the series: what was sent already, a StreamJob drops.
 - Yahoo Finance lists no shares of Casablanca, and what it lists is not for every use: see its terms.
 - One process sends what it is told to; two with one configuration send everything twice, which a StreamJob drops.
 """

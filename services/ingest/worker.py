@@ -100,8 +100,10 @@ class Worker:
         self.state, flushed = "sending", time.monotonic()
         self._unacknowledged.clear()
         for block in self.feed.blocks():
-            connection.send_block(block)
-            self._unacknowledged.append(block)
+            if len(block):
+                connection.send_block(block)
+                self._unacknowledged.append(block)
+            self.state = "sending" if len(block) else "waiting"
             if time.monotonic() - flushed > FLUSH_S or self.stop.is_set():
                 self._acknowledge(connection)
                 flushed = time.monotonic()

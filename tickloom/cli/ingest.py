@@ -85,7 +85,7 @@ def gbm(
         typer.Option(
             min=0,
             help="Records per second of all tickers; 0: as fast as possible, which is the default with --count or "
-            "--duration; without these it is 2 per ticker.",
+            "--duration; without these it is 2 per ticker, and no record comes before its own time.",
         ),
     ] = None,
     bootstrap: Bootstrap = None,
@@ -98,7 +98,7 @@ def gbm(
     from tickloom.cli.ingesting import Delivery
     from tickloom.market.instruments import instruments
     from tickloom.sources.gbm import Gbm
-    from tickloom.sources.pace import at_rate
+    from tickloom.sources.pace import at_clock, at_rate
     from tickloom.sources.start import starting_prices
 
     codes = _tickers(tickers)
@@ -120,12 +120,13 @@ def gbm(
         count,
         duration,
     )
+    endless = count is None and duration is None
     if rate is None:
-        rate = 0.0 if count is not None or duration is not None else 2.0 * len(codes)
+        rate = 2.0 * len(codes) if endless else 0.0
     origins = {ticker: f"synthetic, from {found.price:g} ({found.origin})" for ticker, found in starts.items()}
-    blocks = source.blocks()
+    blocks = source.blocks() if not rate else at_rate(source.blocks(), rate)
     _run(
-        Delivery(at_rate(blocks, rate) if rate else blocks, "synthetic", origins, count, dry_run),
+        Delivery(at_clock(blocks) if endless else blocks, "synthetic", origins, count, dry_run),
         bootstrap,
         topic,
         home,

@@ -42,13 +42,15 @@ class Gbm:
         UTC time of the first record, or of a moment before the session that it opens. None is the open of the last
         completed session before ``now``, or as many sessions earlier as ``count`` or ``duration_s`` needs to end by
         then; so say ``begin`` where the same records must come on another day. Without either, the records run ahead
-        of ``now`` in time, as soon as they come faster than the clock.
+        of ``now`` in time, as soon as they come faster than the clock (``pace.at_clock`` holds them).
     drift, volatility : float or mapping of str to float
         Per year, as fractions; tickers that a mapping lacks have the defaults 0.05 and 0.25.
     count : int or None
         Number of records of all tickers together; None goes on to the calendar's end.
     duration_s : float or None
         Seconds of trading after which to stop.
+    sessions : int
+        Completed sessions before ``now`` with which to begin, where ``begin`` is None.
     tick_size : float
         Prices are rounded to a multiple of this, and are never below it.
     """
@@ -63,6 +65,7 @@ class Gbm:
     volatility: float | Mapping[str, float] = VOLATILITY
     count: int | None = None
     duration_s: float | None = None
+    sessions: int = 1
     tick_size: float = 0.01
     block_rows: int = 10_000
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -80,7 +83,7 @@ class Gbm:
                 raise TickloomError(f"gbm: volatility of {ticker} {self._volatility(ticker)!r} must be 0 or more")
             if not math.isfinite(self._drift(ticker)):
                 raise TickloomError(f"gbm: drift of {ticker} {self._drift(ticker)!r} must be finite")
-        for name, low in (("step_s", 1e-6), ("tick_size", 1e-6), ("block_rows", 1), ("seed", 0)):
+        for name, low in (("step_s", 1e-6), ("tick_size", 1e-6), ("block_rows", 1), ("sessions", 1), ("seed", 0)):
             if not getattr(self, name) >= low:
                 raise TickloomError(f"gbm: {name} {getattr(self, name)!r} must be at least {low:g}")
         if self.seed > _LARGEST_SEED:
@@ -156,10 +159,10 @@ class Gbm:
             now = round(self.now.timestamp() * 1e6)
             past = slice(max(int(np.searchsorted(table.close_us, now)), 1) - 1, None, -1)
             lengths = (table.close_us - table.open_us)[past]
-            enough = 0
+            enough = self.sessions - 1
             if self.count is not None:
                 steps = -(-self.count // len(self.tickers))
-                enough = int(np.searchsorted(np.cumsum(lengths // round(self.step_s * 1e6) + 1), steps))
+                enough = max(enough, int(np.searchsorted(np.cumsum(lengths // round(self.step_s * 1e6) + 1), steps)))
             if self.duration_s is not None:
                 enough = max(enough, int(np.searchsorted(np.cumsum(lengths), self.duration_s * 1e6)))
             return int(table.open_us[past][min(enough, len(lengths) - 1)])

@@ -1,4 +1,7 @@
-"""Deliver blocks at the speed of their own times, or at a number of records per second."""
+"""Deliver blocks at the speed of their own times, at a number of records per second, or not before their own time.
+
+Whoever takes blocks from here gets an empty one after each second of waiting, to look after other things.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +12,7 @@ from tickloom.errors import TickloomError
 from tickloom.sources.blocks import Floats, PriceBlock
 
 _SLICE_S = 0.02  # records due within this time of each other travel together
+_LONGEST_WAIT_S = 1.0
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 
@@ -64,20 +68,30 @@ def at_rate(
     return _deliver(blocks, due, clock, sleep)
 
 
+def at_clock(blocks: Iterable[PriceBlock], clock: Clock = time.time, sleep: Sleep = time.sleep) -> Iterator[PriceBlock]:
+    """Yield no record before its own time, in seconds since 1970, has come."""
+    return _deliver(blocks, lambda block: block.time_us / 1e6, clock, sleep, begin=0.0)
+
+
 def _deliver(
-    blocks: Iterable[PriceBlock], due: Callable[[PriceBlock], Floats], clock: Clock, sleep: Sleep
+    blocks: Iterable[PriceBlock],
+    due: Callable[[PriceBlock], Floats],
+    clock: Clock,
+    sleep: Sleep,
+    begin: float | None = None,
 ) -> Iterator[PriceBlock]:
-    begin: float | None = None
     for block in blocks:
         if not len(block):
+            yield block
             continue
         moments = due(block)
         begin = clock() if begin is None else begin
         row = 0
         while row < len(block):
-            wait = begin + float(moments[row]) - clock()
-            if wait > 0:
-                sleep(wait)
+            while (wait := begin + float(moments[row]) - clock()) > 0:
+                sleep(min(wait, _LONGEST_WAIT_S))
+                if wait > _LONGEST_WAIT_S:
+                    yield block.take(slice(0, 0))
             ready = max(clock() - begin, float(moments[row])) + _SLICE_S
             end = int(np.searchsorted(moments, ready, side="right"))
             yield block.take(slice(row, end))

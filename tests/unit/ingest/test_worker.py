@@ -1,5 +1,6 @@
 """A worker takes turns, loses nothing over failures, and says how it fares."""
 
+import functools
 import threading
 import time
 from datetime import datetime
@@ -13,6 +14,8 @@ from services.ingest.metrics import Metrics
 from services.ingest.worker import Worker
 from tickloom.errors import TickloomError
 from tickloom.sources.blocks import PriceBlock
+from tickloom.sources.gbm import Gbm
+from tickloom.sources.pace import at_clock
 
 FAST = {"backoff": {"first": "1ms", "longest": "4ms"}}
 
@@ -175,6 +178,27 @@ def test_a_stopped_source_has_what_it_sent_acknowledged(broker):
     assert not broker.queued
     assert len(broker.kept) >= 50
     assert broker.kept == list(range(len(broker.kept)))
+
+
+def test_a_made_series_that_has_caught_up_waits_for_the_clock_and_can_be_stopped(broker, monkeypatch):
+    wanted = source(rate=100_000, sessions=2, step=600)
+    opens = datetime.fromisoformat("2024-03-13T13:30+00:00").timestamp()
+    now = datetime.fromisoformat("2024-03-16T12:00+00:00")  # a Saturday
+    monkeypatch.setattr("services.ingest.feeds.Gbm", functools.partial(Gbm, now=now))
+    slept = []
+    held = functools.partial(at_clock, clock=now.timestamp, sleep=slept.append)
+    monkeypatch.setattr("services.ingest.feeds.at_clock", held)
+    made = Worker(wanted, feed_of(wanted), broker.connect, Metrics(), threading.Event())
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    while len(slept) < 3:
+        time.sleep(0.001)
+    made.stop.set()
+    thread.join(5)
+    assert made.state == "stopped"
+    assert len(broker.kept) == 2 * 40, "6.5 hours of 14 March and of the 15th, a record each ten minutes"
+    assert metric(made, "newest_record_timestamp_seconds") == opens + 86400 * 2 + 6.5 * 3600
+    assert set(slept) == {1.0}
 
 
 def test_a_made_series_is_the_same_after_a_failure(broker):

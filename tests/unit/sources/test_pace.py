@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tickloom.errors import TickloomError
 from tickloom.sources.blocks import PriceBlock
-from tickloom.sources.pace import at_rate, at_speed
+from tickloom.sources.pace import at_clock, at_rate, at_speed
 
 
 class Wall:
@@ -57,6 +57,21 @@ def test_a_night_costs_no_more_than_the_longest_gap():
 def test_a_rate_ignores_event_time():
     found = arrivals([block([0, 0, 9]), block([99], 3)], at_rate, 10)
     assert [moment for _, moment in found] == pytest.approx([0, 0.1, 0.2, 0.3])
+
+
+def test_no_record_comes_before_its_own_time():
+    """The clock stands at 1000 s: what is older comes at once, and a night is waited for."""
+    found = arrivals([block([0, 999, 1003]), block([1003, 80_000], 3)], at_clock)
+    assert [moment for _, moment in found] == pytest.approx([0, 0, 3, 3, 79_000])
+
+
+@pytest.mark.parametrize("pace", [(at_clock,), (at_rate, 0.1), (at_speed, 1.0, 60.0)])
+def test_an_empty_block_comes_after_each_second_of_waiting(pace):
+    wall = Wall()
+    made = pace[0]([block([1000, 1010])], *pace[1:], wall.clock, wall.sleep)
+    sizes = [(len(piece), wall.now - 1000) for piece in made]
+    assert [size for size, _ in sizes] == [1, *[0] * (len(sizes) - 2), 1]
+    assert [moment for _, moment in sizes] == pytest.approx(range(11))
 
 
 @given(st.lists(st.lists(st.integers(0, 10_000), max_size=20), max_size=5), st.floats(0.1, 1e6))
