@@ -11,6 +11,7 @@ from services.ingest.config import Config, load
 from services.ingest.service import Service
 from tickloom import entry
 from tickloom.errors import ConfigurationError, TickloomError
+from tickloom.flag import Flag
 from tickloom.health import serve
 from tickloom.settings import settings
 
@@ -42,12 +43,13 @@ def ingest(
     if check:
         typer.echo(f"{config}: {len(wanted.sources)} sources", err=True)
         return
+    asked = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: service.stop.set())
+        signal.signal(number, lambda *_: asked.set())
     server = serve(port, service.metrics.registry, service.dead, service.not_ready)
     log.info("started", sources=[source.name for source in wanted.sources], port=server.server_address[1])
     service.start()
-    while not service.stop.wait(0.5):
+    while not asked.wait(0.5):
         if until_finished and service.join(0):
             break
     service.stop.set()

@@ -25,6 +25,7 @@ from pyspark.sql.streaming.listener import (
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tickloom.errors import ConfigurationError, TickloomError
+from tickloom.flag import Flag
 from tickloom.manifest.model import milliseconds
 from tickloom.market.sessions import session_table
 from tickloom.store.connect import parse_contact_points
@@ -91,7 +92,7 @@ class Runner:
     fence: Fence
     on_batch: Callable[[dict[str, Any]], None] = lambda _: None
     signals: bool = False
-    _stop: threading.Event = field(default_factory=threading.Event)
+    _stop: Flag = field(default_factory=Flag)
     _failures: int = 0
     _closes: set[int] = field(default_factory=set)
     _next_clock: float = 0.0

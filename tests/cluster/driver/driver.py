@@ -54,5 +54,6 @@ after = float(os.environ["FAKE_AFTER"]) if "FAKE_AFTER" in os.environ else None
 if "FAKE_EXIT" in os.environ and not stop.wait(after or 0):
     print(os.environ.get("FAKE_MESSAGE", "ValueError: told to fail"), file=sys.stderr)
     sys.exit(int(os.environ["FAKE_EXIT"]))
-stop.wait()
+while not stop.wait(0.5):  # a signal that another thread was given wakes nobody, and is handled at the next turn
+    pass
 time.sleep(float(os.environ.get("FAKE_LINGER", "0")))

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,6 +21,7 @@ MODEL = "tickloom.XCAS.ATW"
 STEPS = 20
 WEIGHTS = bytes(range(256)) * 4096
 """1 MiB"""
+PATIENCE_S = 60.0
 
 
 def write() -> dict[str, str]:
@@ -103,8 +105,16 @@ def bucket(endpoint: str, name: str) -> None:
 def database(uri: str, name: str) -> None:
     import psycopg
 
-    with psycopg.connect(uri, autocommit=True, connect_timeout=30) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+    until = time.monotonic() + PATIENCE_S
+    while True:  # a Service leads to a pod only some time after it is ready
+        try:
+            with psycopg.connect(uri, autocommit=True, connect_timeout=5) as connection:
+                connection.execute(f'CREATE DATABASE "{name}"')
+                return
+        except psycopg.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tests.cluster.waiting import until
 
 VERSION, PLURAL = "v1alpha1", "streamjobs"
 JOB, EPOCH, ROLE = f"{GROUP}/job", f"{GROUP}/epoch", f"{GROUP}/role"
-PATIENCE_S = 45.0
+PATIENCE_S = 120.0
 LOOK_S = 0.2
 _SOON_S = 0.3
 _ENDED = ("Succeeded", "Failed")

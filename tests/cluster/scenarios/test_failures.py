@@ -131,7 +131,7 @@ def test_a_ticker_of_no_list_is_named(job):
 
 @of("no-node")
 def test_a_driver_that_finds_no_node_is_told_of(job):
-    degraded(job, "Scheduling", "node", within_s=60.0)
+    degraded(job, "Scheduling", "node")
     job.edit(runtime={"nodeSelector": {"kubernetes.io/hostname": None}}).until_stable()
 
 
@@ -146,7 +146,7 @@ def test_an_upgrade_that_is_not_good_in_time_is_rolled_back(make_job):
     jobs[1].edit(told(exit=1, message=MESSAGE))
     for job, good in zip(jobs, hashes, strict=True):
         job.until_condition("Degraded", "True", "RolledBack", 60)
-        job.until_stable(within_s=60)
+        job.until_stable()
         assert job.status["specHash"] == good
         assert "RollingBack" in job.record.phases(job.name)
         assert "RolledBack" in {reason for reason, _ in job.events()}

@@ -119,11 +119,11 @@ def test_refused_and_lost_writes_end_as_they_should(stage):
     operator.start().wait_until_leading()
     jobs = [place.job(f"refused-{number}").create() for number in range(3)]
     for job in jobs:
-        job.until_stable(1, within_s=60)
+        job.until_stable(1)
         in_order(job)
         job.edit(tickers(1))
     for job in jobs:
-        job.until_stable(2, within_s=60)
+        job.until_stable(2)
         in_order(job)
         assert job.status["failures"]["total"] == 0
     jobs[0].edit(state="suspended")
@@ -131,7 +131,7 @@ def test_refused_and_lost_writes_end_as_they_should(stage):
     for job in jobs:
         job.delete()
     for job in jobs:
-        job.until_gone(60)
+        job.until_gone()
         job.until(lambda job=job: not job.children() and not job.pods(), "nothing is left")
 
 

@@ -14,8 +14,8 @@ def test_a_ticker_that_two_jobs_want_goes_to_the_older_until_it_is_gone(make_job
         assert f"{first.namespace}/first" in found["message"]
         assert job.record.started[job.name] == []
     first.delete().until_gone()
-    second.until_stable(1, within_s=20)
-    elsewhere.until_stable(1, within_s=20)
+    second.until_stable(1)
+    elsewhere.until_stable(1)
     elsewhere.delete()
 
 
