@@ -62,7 +62,7 @@ class Node:
         """Install the release, make the tables and open a session."""
         self.installed.helm("install", release="tickloom")
         self.installed.rolled_out(f"statefulset/{NODE.removesuffix('-0')}")
-        address = self.kubectl("get", "svc", "tickloom-cassandra", "-o", "jsonpath={.spec.clusterIP}:9042")
+        address = self.installed.address("tickloom-cassandra", 9042)
         migrate(address, KEYSPACE, patience_s=60)
         self.session = connect(address, KEYSPACE, patience_s=60)
 

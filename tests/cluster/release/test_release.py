@@ -3,11 +3,8 @@
 The tests of this file are one story: each goes on where the one before ended.
 """
 
-import json
-import subprocess
 import time
-import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 import yaml
@@ -17,14 +14,11 @@ from tests.cluster import images
 
 pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
 
-import shutil
-
 from kubernetes import client
 
-from tests.cluster.clearing import delete_namespace
+from tests.cluster.installed import PATIENCE_S, Namespace
 from tests.cluster.scenarios.jobs import Job
 from tests.cluster.tables import assert_same, prices
-from tests.cluster.waiting import until
 from tests.integration.stream.jobs import Job as LocalJob
 from tests.integration.stream.jobs import topic
 from tickloom.bus.producer import PriceProducer
@@ -36,62 +30,38 @@ pytestmark = pytest.mark.timeout(1800)
 TICKERS = ["AAPL", "JPM", "MSFT", "SPY", "TSLA"]
 SPEED = 450
 """Seconds of market time in one: a week of minutes in under five minutes."""
-READY_WITHIN_S = 300.0
 KINDS = "deploy,sts,job,cronjob,pod,svc,cm,secret,sa,role,rolebinding,netpol,pdb,pvc,streamjob"
 
 
 @dataclass
-class Release:
+class Release(Namespace):
     """The release of skaffold.yaml in a namespace of its own."""
 
-    kube: object
     images: list[skaffolding.Image]
     values: dict
-    namespace: str = field(default_factory=lambda: f"test-release-{uuid.uuid4().hex[:6]}")
     endpoints: Endpoints | None = None
-
-    def run(self, *command, **more):
-        done = subprocess.run([str(it) for it in command], capture_output=True, text=True, check=False, **more)
-        assert done.returncode == 0, f"{command[:3]}: {done.stdout}{done.stderr}"
-        return done.stdout
 
     def install(self, **values):
         """Install or upgrade it."""
         (release,) = skaffolding.releases()
         return skaffolding.install(release, self.images, self.namespace, {**self.values, **values})
 
-    def kubectl(self, *arguments, **more):
-        return self.run("kubectl", "-n", self.namespace, *arguments, **more)
-
-    def address(self, service, port):
-        return f"{self.kubectl('get', 'svc', service, '-o', 'jsonpath={.spec.clusterIP}')}:{port}"
-
     def objects(self):
         """Return every object, but for Helm's own record, with what tells one version of it from another."""
-        found = json.loads(self.kubectl("get", KINDS, "-o", "json"))["items"]
         return {
             (it["kind"], it["metadata"]["name"]): (it["metadata"]["uid"], it["metadata"].get("generation"))
-            for it in found
+            for it in self.get(KINDS)["items"]
             if not it["metadata"]["name"].startswith("sh.helm.")
         }
 
     def pods(self):
-        found = json.loads(self.kubectl("get", "pods", "-o", "json"))["items"]
-        return {it["metadata"]["name"]: it for it in found}
-
-    def until(self, check, what, seconds=READY_WITHIN_S):
-        return until(check, what, seconds, self.describe, look_s=1)
-
-    def describe(self):
-        return (
-            self.kubectl("get", "pods,streamjobs") + self.kubectl("get", "events", "--sort-by=.lastTimestamp")[-3000:]
-        )
+        return {it["metadata"]["name"]: it for it in self.get("pods")["items"]}
 
     def until_stable(self, epoch):
-        Job(self.kube, self.namespace, "real").until_stable(epoch, READY_WITHIN_S)
+        Job(self.kube, self.namespace, "real").until_stable(epoch, PATIENCE_S)
 
     def rows(self):
-        return prices(self.endpoints, "tickloom", READY_WITHIN_S)
+        return prices(self.endpoints, "tickloom", PATIENCE_S)
 
     def remove(self, pod):
         """Delete a pod and wait until there is another one that is ready."""
@@ -108,9 +78,6 @@ class Release:
 
 @pytest.fixture(scope="module")
 def release(kube, market_data):
-    for tool in ("helm", "kubectl"):
-        if not shutil.which(tool):
-            pytest.skip(f"needs {tool} on the PATH")
     built = [images.artifact_of(kube, artifact) for artifact in skaffolding.artifacts()]
     images.parts(kube)
     source = {
@@ -131,14 +98,12 @@ def release(kube, market_data):
     }
     made = Release(kube, built, values)
     made.values["operator"] = {"watch": {"namespaces": [made.namespace]}}
-    core = client.CoreV1Api(kube)
-    core.create_namespace({"metadata": {"name": made.namespace}})
     files = sorted((market_data / "us_minute").glob("*_1min.csv"))
-    core.create_namespaced_config_map(
-        made.namespace, {"metadata": {"name": "prices"}, "data": {it.name: it.read_text() for it in files}}
-    )
+    data = {it.name: it.read_text() for it in files}
+    body = {"metadata": {"name": "prices"}, "data": data}
+    client.CoreV1Api(kube).create_namespaced_config_map(made.namespace, body)
     yield made
-    delete_namespace(kube, made.namespace)
+    made.clear()
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +151,7 @@ def test_pods_that_are_deleted_in_mid_stream_lose_nothing(release, untouched, tm
     release.remove("tickloom-kafka-0")
     release.remove("tickloom-cassandra-0")
     release.until_stable(2)
-    release.until(lambda: release.rows() >= sent, f"{sent} rows are written", 2 * READY_WITHIN_S)
+    release.until(lambda: release.rows() >= sent, f"{sent} rows are written", 2 * PATIENCE_S)
     assert_same(LocalJob(tmp_path, release.endpoints, "prices", keyspace="tickloom"), reference)
 
 

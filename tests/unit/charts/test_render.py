@@ -27,6 +27,26 @@ def schema(api_version, kind):
     return FOREIGN.get((api_version, kind)) or schema_of(api_version, kind)
 
 
+def leaves(schema, path=()):
+    """Return what a schema says of each place below it."""
+    own = {key: value for key, value in schema.items() if key not in ("properties", "description")}
+    found = {path: own}
+    for name, below in schema.get("properties", {}).items():
+        found |= leaves(below, (*path, name))
+    return found
+
+
+def test_a_sub_chart_takes_the_same_globals_as_the_umbrella():
+    def taken(path):
+        return leaves(json.loads(path.read_text())["properties"].get("global", {}))
+
+    whole = taken(CHARTS / "tickloom" / "values.schema.json")
+    parts = {path.parent.name: taken(path) for path in CHARTS.glob("*/values.schema.json")}
+    for name, part in parts.items():
+        assert not {path: said for path, said in part.items() if path and whole.get(path) != said}, name
+    assert len({path for part in parts.values() for path in part}) == len(whole)
+
+
 @pytest.mark.parametrize("chart", INSTALLABLE)
 def test_helm_finds_nothing_wrong(charts, chart):
     assert "0 chart(s) failed" in charts.helm("lint", "--strict", chart)
