@@ -1,0 +1,56 @@
+"""The models by name; each is imported when it is asked for, so that none brings another's libraries."""
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tickloom.errors import TickloomError
+from tickloom.forecast.models.base import Model, Prediction
+
+__all__ = ["BASELINES", "MODELS", "Model", "Prediction", "make"]
+
+MODELS: Mapping[str, str] = MappingProxyType(
+    {
+        "random_walk": "naive:RandomWalk",
+        "drift": "naive:Drift",
+        "seasonal_naive": "naive:SeasonalNaive",
+        "ar1": "linear:Ar1",
+        "ridge": "linear:Ridge",
+    }
+)
+"""Module and class below this package."""
+BASELINES: tuple[str, ...] = ("random_walk", "drift", "seasonal_naive", "ar1", "ridge")
+"""What every evaluation runs, whatever else it is asked for."""
+REFERENCE = "random_walk"
+
+
+def make(name: str, horizon: int, **options: Any) -> Model:
+    """Return a model that is not fitted yet.
+
+    Parameters
+    ----------
+    horizon
+        Sessions ahead, 1 or more: it forecasts each of 1..horizon.
+    options
+        Of its own, such as ``window``.
+
+    Raises
+    ------
+    TickloomError
+        The name is unknown, or an extra is not installed.
+    """
+    if name not in MODELS:
+        close = difflib.get_close_matches(name, MODELS, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise TickloomError(f"model {name!r} is unknown; {hint}known: {', '.join(MODELS)}")
+    module, _, class_ = MODELS[name].partition(":")
+    try:
+        found = getattr(importlib.import_module(f"{__name__}.{module}"), class_)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("tickloom"):
+            raise
+        raise TickloomError(f"model {name!r} needs {error.name}: pip install 'tickloom[train]'") from None
+    made: Model = found(horizon, **options)
+    return made
