@@ -1,6 +1,7 @@
 """How far forecasts were off, by model and number of sessions ahead."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -20,11 +21,11 @@ class Scores:
     Attributes
     ----------
     table : DataFrame
-        A row for each ``unique_id, model, h``: ``n`` cutoffs; ``rmse, mae`` in the currency; ``mape`` a fraction; ``mase``
-        and ``rmsse`` scaled by the random walk's errors on the same cutoffs, below 1 where better; ``r2_return``;
-        ``r2_price``, misleading; ``direction, base_rate, p_direction``; ``difference, statistic, p_better, p_worse,
-        p_set, verdict`` of squared errors of returns against the random walk; ``seeds`` and, over these, ``rmse_spread``
-        (standard deviation).
+        A row for each ``unique_id, model, h``: ``n`` cutoffs; ``rmse, mae`` in the currency; ``mape`` a fraction;
+        ``mase`` and ``rmsse`` scaled by the random walk's errors on the same cutoffs, below 1 where better;
+        ``r2_return``; ``r2_price``, misleading; ``direction, base_rate, p_direction``; ``difference, statistic,
+        p_better, p_worse, p_set, verdict`` of squared errors of returns against the random walk; ``seeds`` and, over
+        these, ``rmse_spread`` (standard deviation).
     """
 
     table: pd.DataFrame
@@ -43,12 +44,14 @@ def score(long: pd.DataFrame) -> Scores:
     known["r_hat"] = np.log(known["y_hat"] / known["y_cutoff"])
     known["loss"] = (known["r"] - known["r_hat"]) ** 2
     parts = []
-    for (ticker, ahead), group in known.groupby(["unique_id", "h"], sort=True):
+    for key, group in known.groupby(["unique_id", "h"], sort=True):
+        ticker, ahead = cast(tuple[str, int], key)
         points = _points(group)
         losses = group.groupby(["cutoff", "model"], sort=True)["loss"].mean().unstack("model").dropna()
-        tests = verdicts(losses, REFERENCE, int(ahead))
-        tests.loc[REFERENCE, ["difference", "statistic", "verdict"]] = [0.0, 0.0, "indistinguishable"]
-        tests["p_set"] = pd.Series(confidence_set(losses, int(ahead)))
+        tests = verdicts(losses, REFERENCE, ahead)
+        own = pd.DataFrame({"difference": 0.0, "statistic": 0.0, "verdict": "indistinguishable"}, index=[REFERENCE])
+        tests = pd.concat([tests, own])
+        tests["p_set"] = tests.index.map(confidence_set(losses, ahead))
         found = points.join(tests)
         naive = found.loc[REFERENCE]
         found["mase"], found["rmsse"] = found["mae"] / naive["mae"], found["rmse"] / naive["rmse"]

@@ -212,8 +212,8 @@ def feature_frame(
             raise TickloomError(f"feature {name!r} is unknown; known: {', '.join(_BY_NAME)}")
         if name not in possible:
             raise TickloomError(
-                f"{history.ticker}: feature {name!r} needs {_BY_NAME[name].needs}, which {history.origin or 'the data'} "
-                f"lacks; possible: {', '.join(possible)}"
+                f"{history.ticker}: feature {name!r} needs {_BY_NAME[name].needs}, which "
+                f"{history.origin or 'the data'} lacks; possible: {', '.join(possible)}"
             )
     chosen = [_BY_NAME[name] for name in wanted]
     columns = _columns(history, {it for feature in chosen for it in feature.indicators})
@@ -233,7 +233,7 @@ def _columns(history: History, indicators: set[str]) -> dict[str, Floats]:
     days = table.day.astype(np.float64)
     since = np.diff(days, prepend=np.nan)[np.minimum(at, len(days) - 1)]
     to = np.diff(days, append=np.nan)[np.minimum(at, len(days) - 1)]
-    found = {name: column.to_numpy() for name, column in compute(frame, sorted(indicators)).items()}
+    found = {str(name): column.to_numpy() for name, column in compute(frame, sorted(indicators)).items()}
     return {**bars, **found, "days_since": since, "days_to": to}
 
 

@@ -90,9 +90,9 @@ class Plan:
         have = begin - self.embargo + 1 - first
         if have < least:
             raise TickloomError(
-                f"{sessions} sessions are too few for {self.folds} folds of {self.test} with horizon {self.horizon} and a "
-                f"last block of {self.holdout}: the first fit has {max(have, 0)} and needs {least}; load {least - have} more, "
-                "or take fewer or shorter folds"
+                f"{sessions} sessions are too few for {self.folds} folds of {self.test} with horizon {self.horizon} "
+                f"and a last block of {self.holdout}: the first fit has {max(have, 0)} and needs {least}; load "
+                f"{least - have} more, or take fewer or shorter folds"
             )
         train = self.train or begin - self.embargo + 1 - first
         for number in range(self.folds):

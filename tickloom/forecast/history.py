@@ -89,15 +89,16 @@ class History:
         Raises
         ------
         TickloomError
-                The bars are not daily, a price is not above 0, all closes are the same, more than ``most_gap`` sessions in
-            a row are missing, or, without ``allow_jumps``, a close looks like a split that nobody has adjusted for.
+            The bars are not daily, a price is not above 0, all closes are the same, more than ``most_gap`` sessions
+            in a row are missing, or, without ``allow_jumps``, a close looks like a split that nobody has adjusted for.
         """
         name = f"{bars.ticker} ({origin})" if origin else bars.ticker
         if bars.interval != "1d":
             raise TickloomError(f"{name}: bars of {bars.interval}; forecasts need daily bars (1d)")
         frame = bars.frame[bars.frame["close"].notna()]
-        columns = {key: frame[key].to_numpy(np.float64, copy=True) for key in (*PRICES, "volume")}
-        made = cls(bars.ticker, bars.market, frame["day"].to_numpy(np.int32), **columns, origin=origin)
+        opened, high, low, close, volume = (frame[key].to_numpy(np.float64, copy=True) for key in (*PRICES, "volume"))
+        days = frame["day"].to_numpy(np.int32)
+        made = cls(bars.ticker, bars.market, days, opened, high, low, close, volume, origin)
         left_out = len(bars.frame) - len(frame)
         notes = [*bars.notes, *([f"{left_out} sessions without a close are left out"] if left_out else [])]
         _check_prices(name, made)
@@ -123,7 +124,8 @@ def _check_prices(name: str, history: History) -> None:
             raise TickloomError(f"{name}: {column} {values[wrong[0]]:g} on {day} is not above 0; correct or remove it")
     if len(history) > 1 and np.ptp(history.close) == 0:
         raise TickloomError(
-            f"{name}: all {len(history)} closes are {history.close[0]:g}; a price that never moves has nothing to forecast"
+            f"{name}: all {len(history)} closes are {history.close[0]:g}; a price that never moves has nothing to "
+            "forecast: load one that does"
         )
 
 
@@ -137,8 +139,8 @@ def _check_gaps(name: str, history: History, most: int) -> list[str]:
     days = [day_of(int(history.day[it])) for it in (worst, worst + 1)]
     if missing[worst] > most:
         raise TickloomError(
-            f"{name}: {missing[worst]} sessions are missing between {days[0]} and {days[1]}, more than {most}; complete "
-            "them, start after them, or allow them (--max-gap)"
+            f"{name}: {missing[worst]} sessions are missing between {days[0]} and {days[1]}, more than {most}; "
+            "complete them, start after them, or allow them (--max-gap)"
         )
     return [f"{int(np.maximum(missing, 0).sum())} sessions are missing, at most {missing[worst]} in a row"]
 
@@ -153,6 +155,6 @@ def _check_splits(name: str, history: History) -> None:
             day = day_of(int(history.day[row + 1]))
             before, after = history.close[row], history.close[row + 1]
             raise TickloomError(
-                f"{name}: the close goes from {before:g} to {after:g} on {day}, which looks like a split of {near:g} that "
-                "nobody adjusted for; load adjusted prices, or say that it is real (--allow-jumps)"
+                f"{name}: the close goes from {before:g} to {after:g} on {day}, which looks like a split of {near:g} "
+                "that nobody adjusted for; load adjusted prices, or say that it is real (--allow-jumps)"
             )

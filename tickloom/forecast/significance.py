@@ -1,8 +1,8 @@
 """Whether a difference of losses is more than chance.
 
-Sources: Diebold and Mariano (1995), doi:10.1080/07350015.1995.10524599; the small-sample correction of Harvey, Leybourne
-and Newbold (1997), doi:10.1016/S0169-2070(96)00719-4; Holm (1979); the model confidence set of Hansen, Lunde and Nason
-(2011), doi:10.3982/ECTA5771, by the package arch.
+Sources: Diebold and Mariano (1995), doi:10.1080/07350015.1995.10524599; the small-sample correction of Harvey,
+Leybourne and Newbold (1997), doi:10.1016/S0169-2070(96)00719-4; Holm (1979); the model confidence set of Hansen, Lunde
+and Nason (2011), doi:10.3982/ECTA5771, by the package arch.
 """
 
 from collections.abc import Mapping
@@ -61,8 +61,8 @@ def diebold_mariano(first: Floats, second: Floats, horizon: int = 1) -> Comparis
     n = len(losses)
     if len(first) != len(second) or n < max(_LEAST, 2 * horizon):
         raise TickloomError(
-            f"losses of {len(first)} and {len(second)} cutoffs at horizon {horizon} cannot be compared; both need the same "
-            f"{max(_LEAST, 2 * horizon)} or more"
+            f"losses of {len(first)} and {len(second)} cutoffs at horizon {horizon} cannot be compared; both need the "
+            f"same {max(_LEAST, 2 * horizon)} or more"
         )
     mean = float(losses.mean())
     centred = losses - mean
@@ -109,7 +109,7 @@ def verdicts(losses: pd.DataFrame, reference: str, horizon: int) -> pd.DataFrame
         By model, without the reference: ``difference, statistic, p_better, p_worse`` (both adjusted over the models by
         Holm) and ``verdict``.
     """
-    others = [name for name in losses if name != reference]
+    others = [str(name) for name in losses.columns if name != reference]
     found = {name: diebold_mariano(losses[name].to_numpy(), losses[reference].to_numpy(), horizon) for name in others}
     better = holm({name: it.p_better for name, it in found.items()})
     worse = holm({name: it.p_worse for name, it in found.items()})

@@ -80,8 +80,8 @@ class Model(ABC):
         if usable < self.least_rows:
             raise TickloomError(
                 f"{frame.history.ticker}: {self.name} needs {self.least_rows} sessions with all features and has "
-                f"{max(usable, 0)} ({len(frame)}, of which the features take {min(frame.ready, len(frame))} to begin); load "
-                "more history, or choose a shorter window or horizon"
+                f"{max(usable, 0)} ({len(frame)}, of which the features take {min(frame.ready, len(frame))} to begin); "
+                "load more history, or choose a shorter window or horizon"
             )
         self._fit(frame, seed, progress)
         return self

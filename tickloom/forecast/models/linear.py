@@ -70,8 +70,8 @@ class Ridge(Simple):
         return 250 + self.horizon
 
     def _fit(self, frame: FeatureFrame, seed: int, progress: Progress | None) -> None:
-        from sklearn.linear_model import RidgeCV
         from sklearn.linear_model import Ridge as Regression
+        from sklearn.linear_model import RidgeCV
         from sklearn.preprocessing import StandardScaler
 
         inputs, targets = training_rows(frame, self.horizon)
