@@ -2,14 +2,16 @@
 
 import difflib
 import importlib
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from tickloom.errors import TickloomError
 from tickloom.forecast.models.base import Model, Prediction
 
-__all__ = ["BASELINES", "MODELS", "Model", "Prediction", "make"]
+__all__ = ["BASELINES", "MODELS", "Model", "Prediction", "load", "make"]
 
 MODELS: Mapping[str, str] = MappingProxyType(
     {
@@ -24,6 +26,27 @@ MODELS: Mapping[str, str] = MappingProxyType(
 BASELINES: tuple[str, ...] = ("random_walk", "drift", "seasonal_naive", "ar1", "ridge")
 """What every evaluation runs, whatever else it is asked for."""
 REFERENCE = "random_walk"
+
+
+def load(folder: Path) -> Model:
+    """Return the model that saved itself into a folder.
+
+    Raises
+    ------
+    TickloomError
+        The folder holds none, or one that is unknown.
+    """
+    path = folder / "parameters.json"
+    try:
+        name = json.loads(path.read_text(encoding="utf-8"))["model"]
+    except FileNotFoundError:
+        raise TickloomError(
+            f"{folder}: no parameters.json, so no model; name the folder that a model was saved to"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise TickloomError(f"{path}: not what a model writes ({error}); take it from its source again") from None
+    found: Model = _class(name).load(folder)
+    return found
 
 
 def make(name: str, horizon: int, **options: Any) -> Model:
@@ -41,6 +64,11 @@ def make(name: str, horizon: int, **options: Any) -> Model:
     TickloomError
         The name is unknown, or an extra is not installed.
     """
+    made: Model = _class(name)(horizon, **options)
+    return made
+
+
+def _class(name: str) -> type[Model]:
     if name not in MODELS:
         close = difflib.get_close_matches(name, MODELS, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
@@ -52,5 +80,5 @@ def make(name: str, horizon: int, **options: Any) -> Model:
         if error.name and error.name.startswith("tickloom"):
             raise
         raise TickloomError(f"model {name!r} needs {error.name}: pip install 'tickloom[train]'") from None
-    made: Model = found(horizon, **options)
+    made: type[Model] = found
     return made
