@@ -57,13 +57,13 @@ def diebold_mariano(first: Floats, second: Floats, horizon: int = 1) -> Comparis
     TickloomError
         The series differ in length, or are too short.
     """
-    losses = np.asarray(first, np.float64) - np.asarray(second, np.float64)
-    n = len(losses)
+    n = len(first)
     if len(first) != len(second) or n < max(_LEAST, 2 * horizon):
         raise TickloomError(
             f"losses of {len(first)} and {len(second)} cutoffs at horizon {horizon} cannot be compared; both need the "
             f"same {max(_LEAST, 2 * horizon)} or more"
         )
+    losses = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     mean = float(losses.mean())
     centred = losses - mean
     variance = _long_run(centred, horizon)
