@@ -23,6 +23,7 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "auto_arima": "statistical:AutoArima",
         "ets": "statistical:Ets",
         "ridge": "linear:Ridge",
+        "lightgbm": "boosted:LightGbm",
     }
 )
 """Module and class below this package."""
@@ -35,6 +36,7 @@ BASELINES: tuple[str, ...] = (
     "auto_arima",
     "ets",
     "ridge",
+    "lightgbm",
 )
 """What every evaluation runs, whatever else it is asked for."""
 REFERENCE = "random_walk"
