@@ -24,6 +24,8 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "ets": "statistical:Ets",
         "ridge": "linear:Ridge",
         "lightgbm": "boosted:LightGbm",
+        "ridge_recursive": "recursive:RidgeRecursive",
+        "lightgbm_recursive": "recursive:LightGbmRecursive",
     }
 )
 """Module and class below this package."""

@@ -62,6 +62,8 @@ class Exported(Model):
 
     def returns(self, values: Floats) -> Floats:
         """Return log-returns of rows of features: float64[m, k] to float64[m, H]."""
+        if not len(values):
+            return np.empty((0, self.horizon))
         if self._session is None:
             return self.fitted(values)
         found: Floats = self._session.run(None, {INPUT: values.astype(np.float32)})[0].astype(np.float64)
