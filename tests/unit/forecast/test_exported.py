@@ -71,11 +71,13 @@ def test_the_same_fit_gives_the_same_bytes(model, frame, folder, tmp_path):
     assert (tmp_path / "again" / "parameters.json").read_text() == (folder / "parameters.json").read_text()
 
 
-def test_shuffling_what_matters_costs_most(model, frame):
-    found = model.explain(frame, ROWS)
-    assert set(found) == set(frame.names)
-    assert max(found, key=found.get) in {"ret_1", "overnight", "body"}
-    assert found["ret_1"] > 0
+@pytest.mark.parametrize("name", ["ridge", "lightgbm"])
+def test_shuffling_what_matters_costs_most(name, frame):
+    # few features that say different things: of many alike, a model may use any
+    few = feature_frame(frame.history, ["volume_change", "ret_1", "month_sin"])
+    found = make(name, 1).fit(few.first(1500)).explain(few, np.arange(1500, 2000))
+    assert list(found) == list(few.names)
+    assert found["ret_1"] > 10 * max(abs(found["volume_change"]), abs(found["month_sin"]))
 
 
 def test_other_features_are_a_sentence(model, frame):
