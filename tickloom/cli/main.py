@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "train": "Learn a model, judge it against the random walk, register it.",
     "models": "List the versions of a ticker's models.",
     "forecast": "Forecast a ticker's next sessions by a registered model.",
+    "audit": "Prove that no feature and no forecast changes with what comes later.",
     "demo": "Show the main job from prices to table on this machine.",
     "bench": "Measure Tickloom beside its peers.",
     "docs": "Write the pages that are generated from the code.",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tickloom.errors import TickloomError
-from tickloom.forecast.history import Floats, History
+from tickloom.forecast.history import Days, Floats, History
 from tickloom.indicators import compute
 from tickloom.market.sessions import session_table
 
@@ -217,8 +217,7 @@ def feature_frame(
             )
     chosen = [_BY_NAME[name] for name in wanted]
     columns = _columns(history, {it for feature in chosen for it in feature.indicators})
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = [np.asarray(feature.of(columns), np.float64) for feature in chosen]
+    values = [evaluate(feature, columns) for feature in chosen]
     values += [np.asarray(it, np.float64) for it in (extra or {}).values()]
     table = np.column_stack(values) if values else np.empty((len(history), 0))
     table[np.isinf(table)] = np.nan
@@ -228,13 +227,23 @@ def feature_frame(
 def _columns(history: History, indicators: set[str]) -> dict[str, Floats]:
     bars = {name: getattr(history, name) for name in ("open", "high", "low", "close", "volume")}
     frame = pd.DataFrame({"day": history.day, **bars})
-    table = session_table(history.market)
-    at = np.searchsorted(table.day, history.day)
-    days = table.day.astype(np.float64)
-    since = np.diff(days, prepend=np.nan)[np.minimum(at, len(days) - 1)]
-    to = np.diff(days, append=np.nan)[np.minimum(at, len(days) - 1)]
     found = {str(name): column.to_numpy() for name, column in compute(frame, sorted(indicators)).items()}
-    return {**bars, **found, "days_since": since, "days_to": to}
+    return {**bars, **found, **days_around(history.market, history.day)}
+
+
+def days_around(market: str, day: Days) -> dict[str, Floats]:
+    """Return days since the session before and to the session after each date, as the calendar has them."""
+    days = session_table(market).day.astype(np.float64)
+    at = np.minimum(np.searchsorted(days, day), len(days) - 1)
+    return {"days_since": np.diff(days, prepend=np.nan)[at], "days_to": np.diff(days, append=np.nan)[at]}
+
+
+def evaluate(feature: Feature, columns: Columns) -> Floats:
+    """Return a feature's values, NaN where it has none such as by 0 / 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.array(feature.of(columns), np.float64)
+    values[np.isinf(values)] = np.nan
+    return values
 
 
 def _filled(values: Floats) -> Floats:

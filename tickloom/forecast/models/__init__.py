@@ -19,11 +19,27 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "drift": "naive:Drift",
         "seasonal_naive": "naive:SeasonalNaive",
         "ar1": "linear:Ar1",
+        "arima": "statistical:Arima",
+        "auto_arima": "statistical:AutoArima",
+        "ets": "statistical:Ets",
         "ridge": "linear:Ridge",
+        "lightgbm": "boosted:LightGbm",
+        "ridge_recursive": "recursive:RidgeRecursive",
+        "lightgbm_recursive": "recursive:LightGbmRecursive",
     }
 )
 """Module and class below this package."""
-BASELINES: tuple[str, ...] = ("random_walk", "drift", "seasonal_naive", "ar1", "ridge")
+BASELINES: tuple[str, ...] = (
+    "random_walk",
+    "drift",
+    "seasonal_naive",
+    "ar1",
+    "arima",
+    "auto_arima",
+    "ets",
+    "ridge",
+    "lightgbm",
+)
 """What every evaluation runs, whatever else it is asked for."""
 REFERENCE = "random_walk"
 

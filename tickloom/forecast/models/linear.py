@@ -8,6 +8,7 @@ import numpy as np
 from tickloom.forecast.features import FeatureFrame
 from tickloom.forecast.history import Floats
 from tickloom.forecast.models.base import Prediction, Progress, Rows
+from tickloom.forecast.models.exported import INPUT, OPSETS, Exported
 from tickloom.forecast.models.naive import Simple
 
 _ALPHAS = np.logspace(0, 6, 13)
@@ -48,7 +49,7 @@ class Ar1(Simple):
         self.constant, self.phi = float(state["constant"]), float(state["phi"])
 
 
-class Ridge(Simple):
+class Ridge(Exported):
     """A ridge regression on the session's standardised features, one for each number of sessions ahead.
 
     The penalty is the one of ``_ALPHAS`` with the least leave-one-out error one session ahead, where targets do not
@@ -60,9 +61,7 @@ class Ridge(Simple):
     def __init__(self, horizon: int) -> None:
         super().__init__(horizon)
         self.alpha = np.nan
-        self.features: tuple[str, ...] = ()
-        self.weights: Floats = np.empty((0, horizon))
-        self.constant: Floats = np.zeros(horizon)
+        self._pipeline: Any = None
 
     @property
     def least_rows(self) -> int:
@@ -72,37 +71,36 @@ class Ridge(Simple):
     def _fit(self, frame: FeatureFrame, seed: int, progress: Progress | None) -> None:
         from sklearn.linear_model import Ridge as Regression
         from sklearn.linear_model import RidgeCV
+        from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
         inputs, targets = training_rows(frame, self.horizon)
-        scaler = StandardScaler().fit(inputs)
-        scaled = scaler.transform(inputs)
+        self.remember(frame, inputs, targets)
+        scaled = StandardScaler().fit_transform(inputs)
         self.alpha = float(RidgeCV(_ALPHAS).fit(scaled, targets[:, 0]).alpha_)
-        fitted = Regression(self.alpha).fit(scaled, targets)
-        self.features = frame.names
-        self.weights = (fitted.coef_.reshape(self.horizon, -1) / scaler.scale_).T
-        self.constant = np.asarray(fitted.intercept_).reshape(-1) - scaler.mean_ @ self.weights
+        self._pipeline = make_pipeline(StandardScaler(), Regression(self.alpha)).fit(inputs, targets)
 
-    def _predict(self, frame: FeatureFrame, rows: Rows) -> Prediction:
-        return Prediction(rows, frame.values[rows] @ self.weights + self.constant, {})
+    def fitted(self, values: Floats) -> Floats:
+        """Return log-returns by the regression."""
+        found: Floats = self._pipeline.predict(values)
+        return found.reshape(len(values), self.horizon)
+
+    def graph(self) -> bytes:
+        """Return scaler and regression."""
+        from skl2onnx import to_onnx
+        from skl2onnx.common.data_types import FloatTensorType
+
+        kind = [(INPUT, FloatTensorType([None, len(self.features)]))]
+        content: bytes = to_onnx(self._pipeline, initial_types=kind, target_opset=OPSETS).SerializeToString()
+        return content
 
     def state(self) -> dict[str, Any]:
-        """Return penalty, features and weights."""
-        return {
-            "alpha": self.alpha,
-            "features": list(self.features),
-            "weights": self.weights.tolist(),
-            "constant": self.constant.tolist(),
-        }
+        """Return the penalty."""
+        return {"alpha": self.alpha}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take them."""
-        self.alpha, self.features = float(state["alpha"]), tuple(state["features"])
-        self.weights, self.constant = np.asarray(state["weights"]), np.asarray(state["constant"])
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Return horizon and penalty."""
-        return {"horizon": self.horizon, "alpha": self.alpha}
+        """Take it."""
+        self.alpha = float(state["alpha"])
 
 
 def training_rows(frame: FeatureFrame, horizon: int) -> tuple[Floats, Floats]:
