@@ -20,6 +20,12 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "seasonal_naive": "naive:SeasonalNaive",
         "ar1": "linear:Ar1",
         "ridge": "linear:Ridge",
+        "lstm": "networks:Lstm",
+        "bilstm": "networks:BiLstm",
+        "attention_lstm": "networks:AttentionLstm",
+        "multihead_lstm": "networks:MultiheadLstm",
+        "ensemble": "networks:EnsembleNetwork",
+        "stacked_lstm": "networks:StackedLstm",
     }
 )
 """Module and class below this package."""
