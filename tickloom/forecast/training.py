@@ -1,9 +1,7 @@
 """Train a network: the same seed on the same machine gives the same bits, whether or not it was interrupted."""
 
 import copy
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +18,7 @@ from tickloom.forecast.history import Floats
 from tickloom.forecast.models.architectures import Net
 from tickloom.forecast.models.base import Progress
 from tickloom.forecast.recipe import Recipe
+from tickloom.forecast.settled import device_of, seed_of, settled
 from tickloom.forecast.windows import Parts, Windows
 
 LIMIT = 10.0
@@ -156,7 +155,7 @@ def train(
     """
     device = device_of(recipe)
     with settled(recipe.threads, device):
-        torch.manual_seed(_seed_of(seed, 0))
+        torch.manual_seed(seed_of(seed, 0))
         targets = frame.targets(horizon)
         first = int(parts.train[0]) - window + 1
         scale = Scale.of(frame.values[first : parts.train[-1] + 1], targets[parts.train])
@@ -201,7 +200,7 @@ class _Run:
 
     def epoch(self) -> dict[str, float]:
         number = len(self.epochs) + 1
-        torch.manual_seed(_seed_of(self.seed, number))  # an epoch's chance is its own: resuming needs no generator
+        torch.manual_seed(seed_of(self.seed, number))  # an epoch's chance is its own: resuming needs no generator
         rate = self.optimizer.param_groups[0]["lr"]
         loss, validation = self._learn(), self._validate()
         if not np.isfinite([loss, validation]).all():
@@ -268,50 +267,12 @@ def forecast(network: Scaled, windows: Windows, threads: int) -> Floats:
     return found
 
 
-def device_of(recipe: Recipe) -> torch.device:
-    """Return where a recipe's training runs."""
-    there = torch.cuda.is_available()
-    if recipe.device == "cuda" and not there:
-        raise TickloomError("device 'cuda': torch finds no GPU here; take device 'auto' or 'cpu'")
-    return torch.device("cuda" if there and recipe.device != "cpu" else "cpu")
-
-
-@contextmanager
-def settled(threads: int, device: torch.device) -> Iterator[None]:
-    """Set torch's threads, demand deterministic algorithms, keep its chance apart, and put all back afterwards."""
-    before = torch.get_num_threads()
-    demanded, warns = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    memory: Any = torch.utils.deterministic
-    fills = memory.fill_uninitialized_memory
-    on_gpu = device.type == "cuda"
-    if on_gpu:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS gives the same bits with this alone
-    try:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(True, warn_only=on_gpu)
-        memory.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
-        with torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_gpu else []):
-            yield
-    finally:
-        memory.fill_uninitialized_memory = fills
-        torch.use_deterministic_algorithms(demanded, warn_only=warns)
-        torch.set_num_threads(before)
-
-
 def _steps(order: Tensor, batch: int) -> list[Tensor]:
     """Split rows into batches; a last one of a single row joins the one before it, for its variance is unknown."""
     found = list(torch.split(order, batch))
     if len(found) > 1 and len(found[-1]) == 1:
         found[-2:] = [torch.cat(found[-2:])]
     return found
-
-
-def _seed_of(seed: int, epoch: int) -> int:
-    """Return one of 63 bits; epoch 0 is the making of the first weights."""
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _deviation(values: Floats) -> Floats:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from tickloom.forecast.history import Floats
 from tickloom.forecast.models.onnx import OPSET
-from tickloom.forecast.training import Scaled, settled
+from tickloom.forecast.settled import settled
+from tickloom.forecast.training import Scaled
 from tickloom.forecast.windows import Windows
 
 STEPS = 32
