@@ -26,6 +26,12 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "lightgbm": "boosted:LightGbm",
         "ridge_recursive": "recursive:RidgeRecursive",
         "lightgbm_recursive": "recursive:LightGbmRecursive",
+        "lstm": "networks:Lstm",
+        "bilstm": "networks:BiLstm",
+        "attention_lstm": "networks:AttentionLstm",
+        "multihead_lstm": "networks:MultiheadLstm",
+        "ensemble": "networks:EnsembleNetwork",
+        "stacked_lstm": "networks:StackedLstm",
     }
 )
 """Module and class below this package."""
