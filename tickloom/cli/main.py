@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "show": "Print prices, bars, anomalies or dead letters as a table.",
     "load": "Write a CSV of bars straight into the store, with its indicators.",
     "indicators": "Compute every indicator for a CSV of bars.",
+    "evaluate": "Say of forecasters whether they beat a random walk.",
     "demo": "Show the main job from prices to table on this machine.",
     "bench": "Measure Tickloom beside its peers.",
     "docs": "Write the pages that are generated from the code.",

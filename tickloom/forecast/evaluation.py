@@ -50,8 +50,8 @@ class Evaluation:
     long : DataFrame
         Forecasts in ``walk_forward``'s form with ``volatility`` and intervals.
     scores : DataFrame
-        ``accuracy.Scores.table`` with ``block``: ``folds``, or ``last`` for the block kept for the end; and ``pinball``
-        and ``crps``.
+        ``accuracy.Scores.table`` with ``block``: ``folds``, or ``last`` for the block kept for the end; and
+        ``pinball``, ``crps``, ``coverage_80`` and ``coverage_95``, of the cutoffs that have intervals.
     coverage, strategies : DataFrame
         Of ``coverage.coverage`` and ``strategy.strategies``.
     histories : tuple of History
@@ -74,12 +74,14 @@ class Evaluation:
     method: Method
     cost: float
 
-    def as_json(self) -> dict[str, Any]:
-        """Return what ``evaluation.json`` holds; what is unknown is None, never NaN."""
-        forecasts = self.long.assign(
-            **{name: self.long[name].dt.strftime("%Y-%m-%d") for name in ("ds", "cutoff")},
-            **{name: self.long[name].round(8) for name in ("y", "y_hat", *_BOUNDS)},
-        )[COLUMNS]
+    def summary(self, protocols: pd.DataFrame | None = None) -> dict[str, Any]:
+        """Return all but the forecasts; what is unknown is None, never NaN.
+
+        Parameters
+        ----------
+        protocols
+            Of ``protocols.reproduce``.
+        """
         body = {
             "version": VERSION,
             "misleading": [MISLEADING],
@@ -91,15 +93,23 @@ class Evaluation:
             "scores": self.scores.to_dict("records"),
             "coverage": self.coverage.to_dict("records"),
             "strategies": self.strategies.to_dict("records"),
-            "forecasts": {name: forecasts[name].tolist() for name in COLUMNS},
+            "protocols": None if protocols is None else protocols.to_dict("records"),
         }
         found: dict[str, Any] = plain(body)
         return found
 
-    def write(self, folder: Path) -> Path:
+    def as_json(self, protocols: pd.DataFrame | None = None) -> dict[str, Any]:
+        """Return what ``evaluation.json`` holds: the summary, and the forecasts as one list for each column."""
+        forecasts = self.long.assign(
+            **{name: self.long[name].dt.strftime("%Y-%m-%d") for name in ("ds", "cutoff")},
+            **{name: self.long[name].round(8) for name in ("y", "y_hat", *_BOUNDS)},
+        )[COLUMNS]
+        return {**self.summary(protocols), "forecasts": {name: plain(forecasts[name].tolist()) for name in COLUMNS}}
+
+    def write(self, folder: Path, protocols: pd.DataFrame | None = None) -> Path:
         """Write ``evaluation.json`` into a folder and return its path."""
         path = folder / FILE
-        write_whole(path, json.dumps(self.as_json(), allow_nan=False) + "\n")
+        write_whole(path, json.dumps(self.as_json(protocols), allow_nan=False) + "\n")
         return path
 
 
@@ -132,6 +142,9 @@ def evaluate(
     tickers = [it.ticker for it in histories]
     if len(set(tickers)) != len(tickers):
         raise TickloomError(f"tickers {', '.join(tickers)}: one comes twice; give each a file of its own")
+    if final:
+        for history in histories:
+            plan.last(len(history))  # refuses before the first fit
     parts, features = [], {}
     for history in histories:
         frame = feature_frame(history)
@@ -165,9 +178,13 @@ def _forecast(
 
 def _scores(long: pd.DataFrame) -> pd.DataFrame:
     table = score(long).table
-    if not long["lo-80"].notna().any():
-        return table.assign(pinball=np.nan, crps=np.nan)
-    return table.merge(quantile_scores(long), on=["unique_id", "model", "h"], how="left")
+    key = ["unique_id", "model", "h"]
+    given = long[long["lo-80"].notna() & long["y"].notna()]
+    if given.empty:
+        return table.assign(**dict.fromkeys(("pinball", "crps", "coverage_80", "coverage_95"), np.nan))
+    held = {f"coverage_{it}": given["y"].between(given[f"lo-{it}"], given[f"hi-{it}"]) for it in (80, 95)}
+    shares = given.assign(**held).groupby(key)[list(held)].mean().reset_index()
+    return table.merge(quantile_scores(given), on=key, how="left").merge(shares, on=key, how="left")
 
 
 def to_utilsforecast(long: pd.DataFrame, seed: int | None = None) -> pd.DataFrame:

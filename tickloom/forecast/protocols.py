@@ -202,8 +202,8 @@ def figures(y: Floats, y_hat: Floats, last: Floats) -> dict[str, float]:
     Returns
     -------
     dict
-        ``rmse, mae, mse, r2, mape`` (a fraction, NaN where an outcome is 0), ``lag_direction`` as the reports count it,
-        ``direction`` and ``base_rate`` of the move from the last price.
+        ``rmse, mae, mse, r2, mape`` (a fraction), ``lag_direction`` as the reports count it, ``direction`` and
+        ``base_rate`` of the move from the last price.
     """
     error = y - y_hat
     signs = direction(y - last, y_hat - last)
@@ -212,7 +212,7 @@ def figures(y: Floats, y_hat: Floats, last: Floats) -> dict[str, float]:
         "mae": float(np.mean(np.abs(error))),
         "mse": float(np.mean(error**2)),
         "r2": float(1 - np.sum(error**2) / np.sum((y - y.mean()) ** 2)),
-        "mape": float(np.mean(np.abs(error / y))) if (y != 0).all() else float("nan"),
+        "mape": float(np.mean(np.abs(error / np.where(y != 0, y, np.nan)))),
         "lag_direction": float(np.mean(np.sign(np.diff(y)) == np.sign(np.diff(y_hat)))),
         "direction": signs.accuracy,
         "base_rate": signs.base_rate,
@@ -252,7 +252,10 @@ def reproduce(
 
     def add(model: str, under: str, y: Floats, y_hat: Floats, last: Floats, beside: str) -> None:
         about = {"unique_id": history.ticker, "model": model, "under": under, "n": len(y)}
-        rows.append({**about, **figures(y, y_hat, last), "beside": beside})
+        found = figures(y, y_hat, last)
+        if under == protocol and not it.in_prices:
+            found["mape"] = float("nan")  # a share of a scaled price, which may be 0, means nothing
+        rows.append({**about, **found, "beside": beside})
 
     def shown(values: Floats) -> Floats:
         return it.unscaled(values) if it.in_prices else values
