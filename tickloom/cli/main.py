@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "models": "List the versions of a ticker's models.",
     "forecast": "Forecast a ticker's next sessions by a registered model.",
     "audit": "Prove that no feature and no forecast changes with what comes later.",
+    "evaluate": "Say of forecasters whether they beat a random walk.",
     "demo": "Show the main job from prices to table on this machine.",
     "bench": "Measure Tickloom beside its peers.",
     "docs": "Write the pages that are generated from the code.",
