@@ -136,9 +136,9 @@ def _reproduce(protocol: str, histories: "list[History]", asked: list[str], plan
     import pandas as pd
 
     from tickloom.forecast.protocols import reproduce
-    from tickloom.forecast.regressors import REGRESSORS, makers
+    from tickloom.forecast.regressors import REGRESSORS, USUAL, makers
 
-    chosen = makers([it for it in asked if it in REGRESSORS] or list(REGRESSORS))
+    chosen = makers([it for it in asked if it in REGRESSORS] or list(USUAL[protocol]))
     return pd.concat([reproduce(protocol, it, chosen, plan=plan) for it in histories], ignore_index=True)
 
 

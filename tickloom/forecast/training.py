@@ -177,11 +177,72 @@ def train(
     return Trained(network.cpu().eval(), run.epochs, run.best_epoch)
 
 
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Windows that somebody else has made: float32[n, window, k], with targets float32[n, horizon]."""
+
+    windows: Tensor
+    targets: Tensor
+
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return windows and targets of these rows."""
+        return self.windows[rows], self.targets[rows]
+
+
+def train_on(
+    build: Callable[[], Net],
+    learned: tuple[Floats, Floats],
+    validation: tuple[Floats, Floats],
+    recipe: Recipe,
+    seed: int,
+) -> Net:
+    """Train a network on windows and targets that are scaled already, such as a published protocol's.
+
+    Parameters
+    ----------
+    learned, validation : pair of float64[n, window, k] and float64[n]
+        The second ends the training and teaches nothing else.
+
+    Returns
+    -------
+    Net
+        On the CPU, with the weights of the best epoch.
+    """
+    device = device_of(recipe)
+    with settled(recipe.threads, device):
+        torch.manual_seed(seed_of(seed, 0))
+        network = build().to(device)
+        windows, targets = (
+            torch.tensor(np.concatenate([learned[at], validation[at]]), dtype=torch.float32, device=device)
+            for at in (0, 1)
+        )
+        count = len(learned[0])
+        parts = Parts(np.arange(count), np.arange(count, len(windows)))
+        run = _Run(Bare(network), Given(windows, targets[:, None]), recipe, seed, parts, device)
+        while not run.ended:
+            run.epoch()
+        network.load_state_dict(run.best)
+    return network.cpu().eval()
+
+
+@dataclass(frozen=True, eq=False)
+class Bare:
+    """A network without a scale of its own."""
+
+    net: Net
+
+
 class _Run:
     """A training between two epochs; all that it needs to go on is in ``state``."""
 
     def __init__(
-        self, network: Scaled, data: Data, recipe: Recipe, seed: int, parts: Parts, device: torch.device
+        self,
+        network: Scaled | Bare,
+        data: Data | Given,
+        recipe: Recipe,
+        seed: int,
+        parts: Parts,
+        device: torch.device,
     ) -> None:
         self.net, self.data, self.recipe, self.seed, self.device = network.net, data, recipe, seed, device
         self.rows = torch.tensor(parts.train, device=device)
