@@ -1,8 +1,10 @@
 """Fit and forecast fold by fold, side by side on all cores, into one long frame."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,8 @@ from tickloom.forecast.folds import Fold, Plan
 from tickloom.forecast.models import make
 from tickloom.market.sessions import session_table
 
+Options = Mapping[str, Mapping[str, Any]]
+"""Of models, by their name."""
 Report = Callable[[int, int, str], None]
 """Told how many fits are done, of how many, and which was the last."""
 
@@ -23,10 +27,13 @@ class Fit:
     model: str
     fold: Fold
     seed: int
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def run(self, frame: FeatureFrame, horizon: int) -> pd.DataFrame:
         """Fit to the fold's sessions and forecast from its cutoffs."""
-        model = make(self.model, horizon).fit(frame.between(self.fold.start, self.fold.stop), seed=self.seed)
+        model = make(self.model, horizon, **self.options).fit(
+            frame.between(self.fold.start, self.fold.stop), seed=self.seed
+        )
         found = model.predict(frame.first(int(self.fold.rows[-1]) + 1), self.fold.rows)
         long = long_frame(frame, found.rows, found.mean)
         quantiles = {f"q{level:g}": values.ravel() for level, values in found.quantiles.items()}
@@ -72,12 +79,14 @@ def long_frame(frame: FeatureFrame, rows: np.ndarray, mean: np.ndarray) -> pd.Da
     )
 
 
-def fits(models: Sequence[str], folds: Sequence[Fold], seeds: Sequence[int], horizon: int) -> Iterator[Fit]:
+def fits(
+    models: Sequence[str], folds: Sequence[Fold], seeds: Sequence[int], horizon: int, options: Options
+) -> Iterator[Fit]:
     """Yield what is to be fitted; a model without chance in it once a fold."""
     for name in models:
         for fold in folds:
             for seed in seeds if make(name, horizon).random else seeds[:1]:
-                yield Fit(name, fold, seed)
+                yield Fit(name, fold, seed, options.get(name, {}))
 
 
 def walk_forward(
@@ -87,6 +96,7 @@ def walk_forward(
     *,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     jobs: int = 1,
+    options: Options | None = None,
     report: Report | None = None,
 ) -> pd.DataFrame:
     """Return every forecast of every model, fold and seed in one long frame.
@@ -95,10 +105,13 @@ def walk_forward(
     ----------
     jobs
         Processes; each has one thread, so that a result does not depend on their number.
+    options
+        Of models, such as a network's ``width``.
     """
-    made = [make(name, plan.horizon) for name in models]
+    given = options or {}
+    made = [make(name, plan.horizon, **given.get(name, {})) for name in models]
     least = max(it.least_rows + it.reads_before for it in made)
-    wanted = list(fits(models, list(plan.split(len(frame), least, frame.ready)), seeds, plan.horizon))
+    wanted = list(fits(models, list(plan.split(len(frame), least, frame.ready)), seeds, plan.horizon, given))
     return pd.concat(_run(wanted, frame, plan.horizon, jobs, report), ignore_index=True)
 
 
@@ -112,8 +125,15 @@ def last_block(
     report: Report | None = None,
 ) -> pd.DataFrame:
     """Return the forecasts of the block that no fold touches, in the form of ``walk_forward``; ask once, at the end."""
-    wanted = list(fits(models, [plan.last(len(frame), frame.ready)], seeds, plan.horizon))
+    wanted = list(fits(models, [plan.last(len(frame), frame.ready)], seeds, plan.horizon, {}))
     return pd.concat(_run(wanted, frame, plan.horizon, jobs, report), ignore_index=True)
+
+
+def one_thread() -> None:
+    """Have numerical libraries keep to one thread in this process."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
 
 
 def _run(
@@ -126,7 +146,8 @@ def _run(
             parts.append(fit.run(frame, horizon))
             tell(number, len(wanted), fit.model)
         return parts
-    with ProcessPoolExecutor(jobs) as pool:
+    # not forked: a copy of a process whose libraries have threads may wait for ever
+    with ProcessPoolExecutor(jobs, get_context("spawn"), one_thread) as pool:
         running: dict[Future[pd.DataFrame], int] = {
             pool.submit(fit.run, frame, horizon): number for number, fit in enumerate(wanted)
         }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.unit.forecast.leaks import LEAKS, centred
+from tickloom.bench.leaks import LEAKS, centred
 from tickloom.cli import audit as verb
 from tickloom.errors import TickloomError
 from tickloom.forecast import audit as module

@@ -1,4 +1,4 @@
-"""Mistakes that make forecasts look good: each as somebody might write it, for the audit to find."""
+"""Mistakes that make forecasts look good, each as somebody might write it, for the audit to find."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ def published_today(inputs: Inputs) -> FeatureFrame:
     day = pd.to_datetime(inputs.known_us, unit="us", utc=True).tz_convert("America/New_York").tz_localize(None)
     daily = pd.Series(inputs.score).groupby(day.normalize()).mean()
     dates = pd.DatetimeIndex(inputs.history.day.astype("datetime64[D]").astype("datetime64[s]"))
-    return few(inputs, sentiment=daily.reindex(dates).fillna(0.0).to_numpy())
+    return few(inputs, sentiment=daily.reindex(dates).fillna(0.0).to_numpy(np.float64))
 
 
 def target_inside(inputs: Inputs) -> FeatureFrame:
@@ -86,6 +86,7 @@ class ScalesWhatItIsGiven(Model):
 
     @property
     def least_rows(self) -> int:
+        """As the ridge's."""
         return self.ridge.least_rows
 
     def _scaled(self, frame: FeatureFrame) -> FeatureFrame:
@@ -99,10 +100,12 @@ class ScalesWhatItIsGiven(Model):
         return self.ridge.predict(self._scaled(frame), rows)
 
     def save(self, folder: Any) -> None:
+        """Refuse: nobody is to keep it."""
         raise NotImplementedError
 
     @classmethod
     def load(cls, folder: Any) -> Any:
+        """Refuse: nothing was kept."""
         raise NotImplementedError
 
 
@@ -114,7 +117,8 @@ def _long(frame: FeatureFrame, rows: Any, mean: Floats, fold: int, model: str) -
 
 
 def _least_squares(inputs: Floats, targets: Floats) -> Floats:
-    return np.linalg.lstsq(np.column_stack([inputs, np.ones(len(inputs))]), targets, rcond=None)[0]
+    found: Floats = np.linalg.lstsq(np.column_stack([inputs, np.ones(len(inputs))]), targets, rcond=None)[0]
+    return found
 
 
 def _apply(weights: Floats, inputs: Floats) -> Floats:
