@@ -38,7 +38,7 @@ def published_today(inputs: Inputs) -> FeatureFrame:
     day = pd.to_datetime(inputs.known_us, unit="us", utc=True).tz_convert("America/New_York").tz_localize(None)
     daily = pd.Series(inputs.score).groupby(day.normalize()).mean()
     dates = pd.DatetimeIndex(inputs.history.day.astype("datetime64[D]").astype("datetime64[s]"))
-    return few(inputs, sentiment=daily.reindex(dates).fillna(0.0).to_numpy(np.float64))
+    return few(inputs, sentiment=np.asarray(daily.reindex(dates).fillna(0.0), np.float64))
 
 
 def target_inside(inputs: Inputs) -> FeatureFrame:
@@ -117,8 +117,8 @@ def _long(frame: FeatureFrame, rows: Any, mean: Floats, fold: int, model: str) -
 
 
 def _least_squares(inputs: Floats, targets: Floats) -> Floats:
-    found: Floats = np.linalg.lstsq(np.column_stack([inputs, np.ones(len(inputs))]), targets, rcond=None)[0]
-    return found
+    found = np.linalg.lstsq(np.column_stack([inputs, np.ones(len(inputs))]), targets, rcond=None)[0]
+    return np.asarray(found, np.float64)
 
 
 def _apply(weights: Floats, inputs: Floats) -> Floats:
