@@ -41,6 +41,13 @@ def test_topics_are_those_that_the_application_would_make(charts):
         assert it["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
+def test_kafka_stays_when_the_release_goes(charts):
+    """A new one would have another id, which brokers refuse on the old volumes."""
+    manifests = charts.render("kafka", STRIMZI)
+    for it in of_kind(manifests, "Kafka") + of_kind(manifests, "KafkaNodePool"):
+        assert it["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep", it["metadata"]["name"]
+
+
 def test_a_topic_takes_another_name_and_rights_follow(charts):
     values = {
         **STRIMZI,
