@@ -93,6 +93,8 @@ spec:
       spec:
         priorityClassName: streaming
     executorPodTemplate:
+      metadata:
+        labels: {capacity: spot}
       spec:
         nodeSelector: {capacity: spot}
   checkpoint:

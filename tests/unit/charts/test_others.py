@@ -135,7 +135,7 @@ def test_a_profile_is_a_part_of_a_streamjob(charts):
         manifests = charts.render("tickloom", {}, files)
         for name, text in named(manifests, "ConfigMap", "tickloom-spark-profiles")["data"].items():
             spec = Spec(tickers=("AAPL",), market="XNYS", runtime=yaml.safe_load(text))
-            assert spec.runtime.pod_template["spec"]["tolerations"], name
+            assert spec.runtime.pod_template.spec["tolerations"], name
 
 
 def test_executors_push_nobody_out(charts):
