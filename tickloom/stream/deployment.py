@@ -49,7 +49,8 @@ class Runtime(Model):
         "auto",
         description=(
             "`driverPod`: one pod with Spark in local mode. `sparkOperator`: a SparkApplication with executors. "
-            "`auto`: the latter where its CRD is installed and the job asks for executors, else the former."
+            "`auto`: the latter where its CRD is installed and the job asks for executors, by `replicas` above 1 or by "
+            "naming `executor`; else the former."
         ),
     )
     image: str | None = Field(

@@ -246,7 +246,7 @@ def test_the_page_tells_default_rule_and_change_of_a_field():
     rows = {line.split(" | ")[0]: line for line in text.splitlines() if line.startswith("| `")}
     assert rows["| `replicas`"] == (
         "| `replicas` | integer | `1` | 1 to 500; [see below](#rules-between-fields) "
-        "| Executors; a driver pod, which has none, runs with 1. | `scale` |"
+        "| Executors; more than 1 asks for a SparkApplication, for a driver pod has none and runs with 1. | `scale` |"
     )
     assert rows["| `market`"].endswith("| `refused` |")
     assert "| duration | `10m` |" in rows["| `processors.prices.watermark`"]
