@@ -17,6 +17,7 @@ from operators.streamjob.planner import plan
 from operators.streamjob.planner.target import asked, kept
 from operators.streamjob.read import report
 from operators.streamjob.seen import Installation, Report, Seen
+from operators.streamjob.validate import read
 from tickloom.errors import TickloomError
 from tickloom.stream.job import Spec, read_documents
 
@@ -105,13 +106,23 @@ def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cl
     if cluster is None:
         return _unasked(key, manifest, installation)
     sight = _WithManifest(cluster, installation)
-    sight.manifest = manifest
+    sight.manifest = {**manifest, "spec": _readable(manifest)}
     try:
         found = see(sight, key, installation, None, time.time())
     except Refused as error:
         raise refused(error) from None
     assert found is not None
-    return of(replace(found, report=_kept_report(found)))
+    return of(replace(found, raw_spec=manifest.get("spec") or {}, report=_kept_report(found)))
+
+
+def _readable(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a manifest's spec; nothing where it cannot be read, for that names nothing to look for in the cluster."""
+    spec: Mapping[str, Any] = manifest.get("spec") or {}
+    try:
+        read(spec, manifest["metadata"]["name"])
+    except TickloomError:
+        return {}
+    return spec
 
 
 def refused(error: Refused) -> TickloomError:
@@ -122,10 +133,9 @@ def refused(error: Refused) -> TickloomError:
 
 def _unasked(key: tuple[str, str], manifest: Mapping[str, Any], installation: Installation) -> Preview:
     """Return what the operator would do in a cluster of which nothing is known, and what that takes."""
-    raw_spec = manifest.get("spec") or {}
-    known = raw_spec if isinstance(raw_spec, Mapping) else {}
     secrets = dict.fromkeys(
-        (name for access in accesses(known, installation) for name in access.names), frozenset(chain(*NEEDED))
+        (name for access in accesses(_readable(manifest), installation) for name in access.names),
+        frozenset(chain(*NEEDED)),
     )
     seen = Seen(
         now=time.time(),
@@ -134,7 +144,7 @@ def _unasked(key: tuple[str, str], manifest: Mapping[str, Any], installation: In
         uid=NEW_UID,
         generation=1,
         installation=installation,
-        raw_spec=raw_spec,
+        raw_spec=manifest.get("spec") or {},
         annotations=manifest["metadata"].get("annotations") or {},
         secrets=secrets,
         installed=frozenset(OPTIONAL),

@@ -247,6 +247,22 @@ def test_a_secret_that_the_cluster_lacks_and_a_runtime_that_it_lacks_are_refused
     assert "the cluster has no SparkApplication" in problems[1]
 
 
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({**SPEC, "source": "kafka"}, "spec.source: must be a mapping of fields"),
+        ({**SPEC, "sinks": ["cassandra"]}, "spec.sinks: must be a mapping of fields"),
+        (["ATW"], "spec: must be a mapping of fields"),
+    ],
+)
+def test_what_has_another_shape_than_a_manifest_is_refused_in_words(server, planned, spec, said):
+    deploy(server, deployment())
+    running(server)
+    changes, _, found = planned(spec=spec, refused=True)
+    assert changes == {}
+    assert said in found["problems"][0]
+
+
 def test_a_cluster_that_does_not_answer_leads_to_offline(server, planned):
     server.close()
     with pytest.raises(TickloomError, match=r"the cluster does not answer: .*`tickloom plan --offline` asks none"):
