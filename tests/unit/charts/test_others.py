@@ -121,6 +121,15 @@ def test_a_driver_may_make_executors_and_their_network_policy(charts):
         assert not {it for it in granted if it[1] in ("secrets", "serviceaccounts", "roles", "pods/exec")}
 
 
+def test_the_page_shows_the_drivers_rights_as_the_chart_gives_them(charts):
+    page = (CHARTS.parent / "docs" / "operating.md").read_text(encoding="utf-8")
+    (text,) = (it for it in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "kind: ServiceAccount" in it)
+    shown = {it["kind"]: it for it in yaml.safe_load_all(text)}
+    made = charts.render("spark", {"namespaces": ["tickloom"]})
+    for kind, field in (("Role", "rules"), ("RoleBinding", "subjects"), ("RoleBinding", "roleRef")):
+        assert shown[kind][field] == named(made, kind, "tickloom-driver")[field]
+
+
 def test_who_submits_may_make_the_network_policy(charts):
     manifests = charts.render("spark", {"submitters": [{"name": "controller", "namespace": "spark"}]})
     binding = named(manifests, "RoleBinding", "tickloom-spark-submit")
@@ -135,7 +144,7 @@ def test_a_profile_is_a_part_of_a_streamjob(charts):
         manifests = charts.render("tickloom", {}, files)
         for name, text in named(manifests, "ConfigMap", "tickloom-spark-profiles")["data"].items():
             spec = Spec(tickers=("AAPL",), market="XNYS", runtime=yaml.safe_load(text))
-            assert spec.runtime.pod_template["spec"]["tolerations"], name
+            assert spec.runtime.pod_template.spec["tolerations"], name
 
 
 def test_executors_push_nobody_out(charts):
