@@ -91,7 +91,7 @@ TOGGLES: dict[str, dict[str, Any]] = {
             "enabled": True,
             "replicas": 2,
             "auth": {"existingSecret": "mlflow-admin"},
-            "database": {"existingSecret": "mlflow-database"},
+            "database": {"existingSecret": "mlflow-database", "certificatesSecret": "postgresql-authority"},
             "artifacts": {"destination": "s3://bucket/mlflow", "endpoint": "http://minio:9000"},
         }
     },

@@ -174,6 +174,18 @@ def test_mlflow_in_production_has_no_volume_and_every_secret_from_outside(charts
     assert said["AUTH_DATABASE"] == {"secretKeyRef": {"name": "db", "key": "auth-uri"}}
     assert said["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://b/m"
     assert said["AWS_SECRET_ACCESS_KEY"] == {"secretKeyRef": {"name": "s3", "key": "AWS_SECRET_ACCESS_KEY"}}
+    assert "PGSSLROOTCERT" not in said
+
+
+def test_mlflow_knows_its_database_by_an_authority_of_ones_own(charts):
+    values = {"database": {"existingSecret": "db", "certificatesSecret": "authority"}}
+    spec = pod_spec(named(charts.render("mlflow", values), "Deployment", "tickloom-mlflow"))
+    (container,) = spec["containers"]
+    (volume,) = (it for it in spec["volumes"] if it.get("secret", {}).get("secretName") == "authority")
+    (mount,) = (it for it in container["volumeMounts"] if it["name"] == volume["name"])
+    (item,) = volume["secret"]["items"]
+    assert (item["key"], mount["readOnly"]) == ("ca.crt", True)
+    assert environment(container)["PGSSLROOTCERT"] == f"{mount['mountPath']}/{item['path']}"
 
 
 def test_platform_brings_each_operator_by_a_condition_at_a_version(charts):
