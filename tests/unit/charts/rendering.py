@@ -86,6 +86,7 @@ TOGGLES: dict[str, dict[str, Any]] = {
         },
     },
     "strimzi alone": {"kafka": {"mode": "strimzi", "topics": {"names": {"prices": "morocco-stock-prices"}}}},
+    "strimzi without zones": {"kafka": {"mode": "strimzi", "strimzi": {"rackTopologyKey": ""}}},
     "mlflow with PostgreSQL and S3": {
         "mlflow": {
             "enabled": True,

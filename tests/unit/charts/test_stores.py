@@ -93,6 +93,30 @@ def test_the_strimzi_cluster_survives_a_rack(charts):
         assert pool["storage"]["volumes"][0]["deleteClaim"] is False
 
 
+@pytest.mark.parametrize(
+    ("key", "rack", "spread"),
+    [
+        ("", None, {"kubernetes.io/hostname": "DoNotSchedule"}),
+        (
+            "kubernetes.io/hostname",
+            {"topologyKey": "kubernetes.io/hostname"},
+            {"kubernetes.io/hostname": "DoNotSchedule"},
+        ),
+        (
+            "rack",
+            {"topologyKey": "rack"},
+            {"kubernetes.io/hostname": "DoNotSchedule", "rack": "ScheduleAnyway"},
+        ),
+    ],
+)
+def test_brokers_need_no_label_of_nodes_that_values_do_not_name(charts, key, rack, spread):
+    manifests = charts.render("kafka", {**STRIMZI, "strimzi": {"rackTopologyKey": key}})
+    assert named(manifests, "Kafka", "tickloom-kafka")["spec"]["kafka"].get("rack") == rack
+    for pool in of_kind(manifests, "KafkaNodePool"):
+        rules = pool["spec"]["template"]["pod"]["topologySpreadConstraints"]
+        assert {it["topologyKey"]: it["whenUnsatisfiable"] for it in rules} == spread
+
+
 def test_own_settings_of_the_brokers_go_first(charts):
     values = {**STRIMZI, "strimzi": {"config": {"message.max.bytes": 9000000, "log.cleaner.threads": 2}}}
     config = named(charts.render("kafka", values), "Kafka", "tickloom-kafka")["spec"]["kafka"]["config"]
