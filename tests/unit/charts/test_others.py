@@ -7,18 +7,20 @@ import re
 import shutil
 import subprocess
 from configparser import ConfigParser
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import pytest
 import yaml
 
 from operators.streamjob.access import accesses
+from operators.streamjob.actions import Apply, Start
 from operators.streamjob.seen import Installation
 from operators.streamjob.settings import OperatorSettings
 from tests.unit.charts.rendering import CHARTS, PROFILES, SOURCES, environment, named, of_kind, pod_spec
 from tests.unit.charts.test_operator import rules
+from tests.unit.operator.world import World
 from tickloom.store.schema import MIGRATIONS
-from tickloom.stream.job import Spec, StreamJob
+from tickloom.stream.job import StreamJob
 
 
 def configuration(manifests, name):
@@ -130,12 +132,35 @@ def test_who_submits_may_make_the_network_policy(charts):
     }
 
 
-def test_a_profile_is_a_part_of_a_streamjob(charts):
-    for files in ((), ("values-gpu.yaml",)):
-        manifests = charts.render("tickloom", {}, files)
-        for name, text in named(manifests, "ConfigMap", "tickloom-spark-profiles")["data"].items():
-            spec = Spec(tickers=("AAPL",), market="XNYS", runtime=yaml.safe_load(text))
-            assert spec.runtime.pod_template["spec"]["tolerations"], name
+def with_profile(charts, name, files=()):
+    """Return what is made of a StreamJob below whose `spec.runtime` a profile is pasted, as the chart's README says."""
+    manifests = charts.render("tickloom", {}, files)
+    text = named(manifests, "ConfigMap", "tickloom-spark-profiles")["data"][f"{name}.yaml"]
+    head = "metadata: {name: atw}\nspec:\n  tickers: [ATW]\n  market: XCAS\n  runtime:\n    executor: {}\n"
+    document = yaml.safe_load(f"apiVersion: tickloom.dev/v1alpha1\nkind: StreamJob\n{head}{indent(text, ' ' * 4)}")
+    runtime = StreamJob.model_validate(document).spec.runtime.model_dump(by_alias=True, exclude_unset=True)
+    world = World(installed=frozenset({"SparkApplication"}))
+    world.edit(replicas=2, **{f"runtime__{key}": value for key, value in runtime.items()})
+    applied = [it.manifest for it in world.look() if isinstance(it, Apply | Start)]
+    spec = named(applied, "SparkApplication", "atw-e1")["spec"]
+    return spec["driver"]["template"]["spec"], spec["executor"]["template"]["spec"]
+
+
+def test_the_profile_for_spot_nodes_moves_executors_alone(charts):
+    driver, executor = with_profile(charts, "spot")
+    assert "tolerations" not in driver
+    assert "affinity" not in driver
+    assert {"key": "spot", "operator": "Exists", "effect": "NoSchedule"} in executor["tolerations"]
+    wanted = executor["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert {it["preference"]["matchExpressions"][0]["key"] for it in wanted} >= {"karpenter.sh/capacity-type"}
+
+
+def test_the_profile_for_gpus_gives_the_driver_one(charts):
+    driver, executor = with_profile(charts, "gpu", ("values-gpu.yaml",))
+    (container,) = driver["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert "nvidia.com/gpu" not in str(executor["containers"])
+    assert {it["key"] for it in driver["tolerations"]} == {"nvidia.com/gpu"}
 
 
 def test_executors_push_nobody_out(charts):

@@ -163,6 +163,7 @@ def strict(part):
         ("ingest", {"sources": [{"name": "a", "kind": "gbm", "pod": {"run": "cron"}}]}, "schedule"),
         ("mlflow", {"replicas": 2}, "replicas above 1 need database.existingSecret"),
         ("spark", {"submitters": [{"name": "x"}]}, "namespace"),
+        ("spark", {"profiles": {"templates": {"mine": {"spec": {}}}}}, "/profiles/templates/mine"),
     ],
 )
 def test_wrong_values_are_refused_with_their_place(charts, chart, values, said):
