@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from configparser import ConfigParser
 from textwrap import dedent, indent
 
@@ -16,9 +17,21 @@ from operators.streamjob.access import accesses
 from operators.streamjob.actions import Apply, Start
 from operators.streamjob.seen import Installation
 from operators.streamjob.settings import OperatorSettings
-from tests.unit.charts.rendering import CHARTS, PROFILES, SOURCES, environment, named, of_kind, pod_spec
+from services.ingest.config import KINDS, parse
+from tests.unit.charts.rendering import (
+    CHARTS,
+    PROFILES,
+    ROOT,
+    SOURCES,
+    RefusedError,
+    environment,
+    named,
+    of_kind,
+    pod_spec,
+)
 from tests.unit.charts.test_operator import rules
 from tests.unit.operator.world import World
+from tickloom.errors import ConfigurationError
 from tickloom.store.schema import MIGRATIONS
 from tickloom.stream.job import StreamJob
 
@@ -57,15 +70,73 @@ def test_a_change_of_one_source_restarts_it_alone(charts):
             it["metadata"]["name"]: it["spec"]["template"]["metadata"]["annotations"]["checksum/config"] for it in found
         }
 
-    first, second = {"name": "a", "kind": "gbm"}, {"name": "b", "kind": "gbm"}
+    first, second = ({"name": name, "kind": "gbm", "tickers": ["AAPL"]} for name in "ab")
     before, after = sums([first, second]), sums([first, {**second, "rate": 9}])
     assert before["tickloom-ingest-a"] == after["tickloom-ingest-a"]
     assert before["tickloom-ingest-b"] != after["tickloom-ingest-b"]
 
 
+MADE = {"name": "a", "kind": "gbm", "tickers": ["AAPL"]}
+YAHOO = {**MADE, "kind": "yahoo"}
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        (MADE | {"kind": "yaho"}, "/sources/0/kind"),
+        ({"name": "a", "kind": "gbm", "ticker": ["AAPL"]}, "'ticker' not allowed"),
+        (YAHOO | {"market": "NYSE"}, "/sources/0/market"),
+        (YAHOO | {"interval": "1min"}, "/sources/0/interval"),
+        (MADE | {"interval": "1m"}, "'interval' not allowed"),
+        (MADE | {"backoff": {"first": "1"}}, "/sources/0/backoff/first"),
+        ({"name": "a", "kind": "replay"}, "missing property 'files'"),
+        ({"name": "a", "kind": "replay", "files": ["x"], "market": "NYSE"}, "/sources/0/market"),
+    ],
+)
+def test_a_source_that_the_service_would_refuse_is_refused_with_its_place(charts, source, place):
+    with pytest.raises(ConfigurationError):
+        parse({"sources": [source]})
+    with pytest.raises(RefusedError, match=place):
+        charts.text("ingest", {"sources": [source]})
+
+
+def test_a_source_may_say_all_that_the_service_knows(charts):
+    """Each field of each model, with its default where it has one."""
+    wanted = {"name": "a", "tickers": ["AAPL"], "files": ["/data"], "jitter": "5s", "start": {"AAPL": 3}}
+    for kind, model in KINDS.items():
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        least = {name: wanted[name] for name in fields if name in wanted} | {"kind": kind}
+        source = model.model_validate(least).model_dump(mode="json", by_alias=True)
+        assert set(source) == set(fields)
+        assert configuration(charts.render("ingest", {"sources": [source]}), "tickloom-ingest-a")["sources"] == [source]
+
+
+def test_two_sources_of_one_name_are_refused(charts):
+    with pytest.raises(RefusedError, match="sources a and a would both be the workload tickloom-ingest-a"):
+        charts.text("ingest", {"sources": [MADE, YAHOO]})
+
+
+def test_the_schema_of_sources_is_current_and_an_old_one_is_told(tmp_path):
+    def run(root, *options):
+        command = [sys.executable, root / "scripts" / "chart-schema", *options]
+        place = {"cwd": ROOT, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+        return subprocess.run(command, **place, capture_output=True, text=True, check=False)
+
+    assert run(ROOT, "--check").returncode == 0
+    for name in ("scripts/chart-schema", "charts/ingest/values.schema.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    schema = tmp_path / "charts" / "ingest" / "values.schema.json"
+    right = schema.read_text()
+    schema.write_text(right.replace('"15m",', ""))
+    done = run(tmp_path, "--check")
+    assert (done.returncode, "run scripts/chart-schema" in done.stderr) == (1, True)
+    assert run(tmp_path).returncode == 0
+    assert schema.read_text() == right
+
+
 @pytest.mark.parametrize("profile", ["values-dev.yaml", "values-prod.yaml"])
 def test_the_service_takes_the_profiles_sources(charts, profile):
-    parse = pytest.importorskip("services.ingest.config", reason="needs the ingest service").parse
     maps = of_kind(charts.render("tickloom", {}, (profile,)), "ConfigMap")
     documents = [yaml.safe_load(it["data"]["ingest.yaml"]) for it in maps if "ingest.yaml" in it["data"]]
     assert documents

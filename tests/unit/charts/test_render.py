@@ -160,7 +160,7 @@ def strict(part):
         ("operator", {"resources": {"limits": {"memory": "lots"}}}, "/resources/limits/memory"),
         ("operator", {"settings": {"polSeconds": 3}}, "polSeconds"),
         ("ingest", {"sources": [{"name": "A b", "kind": "gbm"}]}, "/sources/0/name"),
-        ("ingest", {"sources": [{"name": "a", "kind": "gbm", "pod": {"run": "cron"}}]}, "schedule"),
+        ("ingest", {"sources": [{**SOURCES[0], "pod": {"run": "cron"}}]}, "schedule"),
         ("mlflow", {"replicas": 2}, "replicas above 1 need database.existingSecret"),
         ("spark", {"submitters": [{"name": "x"}]}, "namespace"),
         ("spark", {"profiles": {"templates": {"mine": {"spec": {}}}}}, "/profiles/templates/mine"),
