@@ -37,6 +37,20 @@ SOURCES = [
         },
     },
 ]
+OPERATED: dict[str, Any] = {
+    "mode": "cass-operator",
+    "global": {
+        "cassandra": {
+            "contactPoints": "{{ .Release.Name }}-cassandra-dc1-service.{{ .Release.Namespace }}.svc:9042",
+            "credentialsSecret": "{{ .Release.Name }}-cassandra-superuser",
+        }
+    },
+}
+"""Values of the chart cassandra for a data centre of cass-operator's, and what its clients then say."""
+WITH_STRIMZI = {
+    "bootstrapServers": "{{ .Release.Name }}-kafka-kafka-bootstrap.{{ .Release.Namespace }}.svc:9093",
+    "strimziCluster": "{{ .Release.Name }}-kafka",
+}
 TOGGLES: dict[str, dict[str, Any]] = {
     "everything": {
         "global": {"imageRegistry": "registry.example.com/tickloom", "imagePullSecrets": ["pull"]},
@@ -74,10 +88,16 @@ TOGGLES: dict[str, dict[str, Any]] = {
         "ingest": {"sources": SOURCES},
     },
     "cass-operator with TLS": {
-        "global": {"cassandra": {"credentialsSecret": "stream", "certificatesSecret": "{{ .Release.Name }}-client"}},
+        "global": {
+            "cassandra": {
+                **OPERATED["global"]["cassandra"],
+                "credentialsSecret": "stream",
+                "certificatesSecret": "{{ .Release.Name }}-client",
+            }
+        },
         "cassandra": {
             "mode": "cass-operator",
-            "backup": {"enabled": True},
+            "backup": {"enabled": True, "volume": {"accessMode": "ReadWriteMany"}},
             "cassOperator": {
                 "superuserSecret": "root",
                 "users": [{"secretName": "stream", "superuser": False}],
@@ -85,8 +105,14 @@ TOGGLES: dict[str, dict[str, Any]] = {
             },
         },
     },
-    "strimzi alone": {"kafka": {"mode": "strimzi", "topics": {"names": {"prices": "morocco-stock-prices"}}}},
-    "strimzi without zones": {"kafka": {"mode": "strimzi", "strimzi": {"rackTopologyKey": ""}}},
+    "strimzi alone": {
+        "global": {"kafka": WITH_STRIMZI},
+        "kafka": {"mode": "strimzi", "topics": {"names": {"prices": "morocco-stock-prices"}}},
+    },
+    "strimzi without zones": {
+        "global": {"kafka": WITH_STRIMZI},
+        "kafka": {"mode": "strimzi", "strimzi": {"rackTopologyKey": ""}},
+    },
     "mlflow with PostgreSQL and S3": {
         "mlflow": {
             "enabled": True,

@@ -12,13 +12,13 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.authority import encryption
-from tests.unit.charts.rendering import CHARTS, environment, named, of_kind, pod_spec
+from tests.unit.charts.rendering import CHARTS, OPERATED, environment, named, of_kind, pod_spec
 from tickloom.bus.roles import ROLES
 from tickloom.bus.topics import PARTITIONS
 from tickloom.cli.main import group
 
 STRIMZI = {"mode": "strimzi"}
-OPERATED = {"mode": "cass-operator"}
+WITH_TLS = {**OPERATED, "global": {"cassandra": {**OPERATED["global"]["cassandra"], "certificatesSecret": "client"}}}
 
 
 def acls(user):
@@ -170,6 +170,22 @@ def test_a_keyspace_is_made_in_the_data_centres_that_values_name(charts):
     assert "--data-center=dc1=3" in pod_spec(job)["containers"][0]["args"]
 
 
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({}, []),
+        (OPERATED, ["--data-center=dc1=1"]),
+        (
+            {**OPERATED, "migrate": {"datacenters": {"dc1": 3, "far": 2}}},
+            ["--data-center=dc1=3", "--data-center=far=2"],
+        ),
+    ],
+)
+def test_a_keyspace_lies_in_the_data_centre_that_the_chart_makes(charts, values, wanted):
+    (job,) = of_kind(charts.render("cassandra", values), "Job")
+    assert [it for it in pod_spec(job)["containers"][0]["args"] if "data-center" in it] == wanted
+
+
 def test_the_data_centre_has_three_racks_and_stays(charts):
     found = named(charts.render("cassandra", OPERATED), "CassandraDatacenter", "dc1")
     assert [rack["name"] for rack in found["spec"]["racks"]] == ["rack1", "rack2", "rack3"]
@@ -209,7 +225,7 @@ def test_users_of_a_data_centre_are_those_that_values_name(charts):
 @pytest.mark.parametrize("asks", [True, False])
 def test_the_nodes_speak_tls_with_the_certificates_of_cert_manager(charts, asks):
     tls = {"issuer": {"name": "ours", "kind": "ClusterIssuer"}, "clientCertificates": asks}
-    manifests = charts.render("cassandra", {**OPERATED, "cassOperator": {"clientTls": tls}})
+    manifests = charts.render("cassandra", {**WITH_TLS, "cassOperator": {"clientTls": tls}})
     spec = named(manifests, "CassandraDatacenter", "dc1")["spec"]
     (volume,) = spec["storageConfig"]["additionalVolumes"]
     assert volume["volumeSource"] == {"secret": {"secretName": "tickloom-cassandra-server"}}
@@ -234,7 +250,7 @@ def test_own_settings_of_the_nodes_go_first_and_a_secret_before_an_issuer(charts
         "config": {"client_encryption_options": {"optional": True}},
         "clientTls": {"secret": "{{ .Release.Name }}-mine", "issuer": {"name": "ours"}},
     }
-    manifests = charts.render("cassandra", {**OPERATED, "cassOperator": own})
+    manifests = charts.render("cassandra", {**WITH_TLS, "cassOperator": own})
     spec = named(manifests, "CassandraDatacenter", "dc1")["spec"]
     options = spec["config"]["cassandra-yaml"]["client_encryption_options"]
     assert (options["optional"], options["enabled"]) == (True, True)
@@ -271,8 +287,9 @@ def test_a_node_for_development_asks_who_one_is_where_values_say_so(charts, tmp_
 
 
 def test_a_backup_finds_the_nodes_of_either_mode(charts):
-    for mode in ("dev", "cass-operator"):
-        manifests = charts.render("cassandra", {"mode": mode, "backup": {"enabled": True}})
+    for values in ({}, OPERATED):
+        backup = {"enabled": True, "volume": {"accessMode": "ReadWriteMany"}}
+        manifests = charts.render("cassandra", {**values, "backup": backup})
         (job,) = of_kind(manifests, "CronJob")
         said = environment(pod_spec(job)["containers"][0])["SELECTOR"]
         wanted = dict(pair.split("=") for pair in said.split(","))
