@@ -53,7 +53,7 @@ WITH_STRIMZI = {
 }
 TOGGLES: dict[str, dict[str, Any]] = {
     "everything": {
-        "global": {"imageRegistry": "registry.example.com/tickloom", "imagePullSecrets": ["pull"]},
+        "global": {"imageRegistry": "registry.example.com/markets", "imagePullSecrets": ["pull"]},
         "operator": {"replicas": 2, "shards": 2},
         "spark": {
             "quota": {"enabled": True, "hard": {"requests.memory": "64Gi", "pods": "200"}},

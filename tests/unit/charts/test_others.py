@@ -315,6 +315,10 @@ def test_platform_renders_what_its_conditions_say(charts, tmp_path):
     everything = {it["name"] for it in chart["dependencies"]}
     assert brought() == everything - {"keda"}
     assert brought("--set", "enable.keda=true,enable.strimzi=false") == everything - {"strimzi-kafka-operator"}
+    said = charts.helm("install", "platform", str(here), "--dry-run=client").split("NOTES:")[1]
+    (page,) = re.findall(r"docs/\S+\.md", said)
+    assert (ROOT / page).exists()
+    assert "helm install tickloom" not in said  # which wants Secrets and values that only the page knows
 
 
 def test_mlflow_reads_its_administrator_whatever_signs_the_password_has(charts, tmp_path):
