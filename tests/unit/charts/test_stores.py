@@ -300,6 +300,59 @@ def test_a_backup_finds_the_nodes_of_either_mode(charts):
         assert claim["metadata"]["name"] in str(of_kind(manifests, "StatefulSet", "CassandraDatacenter"))
 
 
+def block(heading, number=-1):
+    """Return commands of a section of the chart's README."""
+    page = (CHARTS / "cassandra" / "README.md").read_text()
+    return re.findall(r"```sh\n(.*?)```", page.split(f"\n## {heading}\n")[1].split("\n## ")[0], re.DOTALL)[number]
+
+
+STANDS_IN = """#!/bin/bash
+echo "$(basename "$0") $*" >>"$CALLS"
+case $* in *"get streamjobs"*) printf 'here one\\nthere two\\n';; esac
+"""
+
+
+@pytest.mark.parametrize("heading", ["Restore", "In production"])
+def test_the_way_back_names_what_there_is(charts, tmp_path, heading):
+    for name in ("kubectl", "helm"):
+        (tmp_path / name).write_text(STANDS_IN)
+        (tmp_path / name).chmod(0o755)
+    given = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", block(heading)], cwd=tmp_path, env=given, check=True)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    (waited,) = (re.search(r"wait job/(\S+) ", it)[1] for it in calls if "wait job" in it)
+    files = ("values-prod.yaml",) if heading == "In production" else ()
+    values = {"cassandra": {"restore": {"tag": "20260102T030405Z"}}}
+    manifests = charts.render("tickloom", values, files)
+    assert waited in {it["metadata"]["name"] for it in of_kind(manifests, "Job")}
+    (pod,) = (re.search(r"exec (\S+) -c cassandra", it)[1] for it in calls if "ls /backup" in it)
+    if not files:
+        assert pod == f"{named(manifests, 'StatefulSet', 'tickloom-cassandra')['metadata']['name']}-0"
+        return
+    (found,) = of_kind(manifests, "CassandraDatacenter")
+    of = (found["spec"]["clusterName"], found["metadata"]["name"], found["spec"]["racks"][0]["name"])
+    assert pod == f"{'-'.join(of)}-sts-0"
+    patched = [re.search(r"-n (\w+) patch streamjob (\w+) .*\"state\": \"(\w+)\"", it) for it in calls]
+    assert [it.groups() for it in patched if it] == [
+        (*job, state) for state in ("suspended", "running") for job in (("here", "one"), ("there", "two"))
+    ]
+    upgrades = [it for it in calls if it.startswith("helm upgrade")]
+    assert ["restore.tag=2026" in it for it in upgrades] == [True, False]
+
+
+def test_each_tag_has_a_job_of_its_own(charts):
+    def name(tag, **more):
+        (job,) = (
+            it["metadata"]["name"]
+            for it in of_kind(charts.render("cassandra", {"restore": {"tag": tag}, **more}), "Job")
+            if "restore" in it["metadata"]["name"]
+        )
+        return job
+
+    assert name("20260102T030405Z") != name("20260102T030406Z")
+    assert len(name("20260102T030405Z", fullnameOverride="x" * 60)) <= 63
+
+
 def test_without_backup_nobody_may_run_anything_in_a_pod(charts):
     manifests = charts.render("cassandra")
     assert not of_kind(manifests, "Role", "ServiceAccount", "CronJob", "PersistentVolumeClaim")
