@@ -28,6 +28,7 @@ lint: setup  ## Format check, lint, types, layers, generated pages and manifests
 	@.venv/bin/lint-imports
 	@$(TICKLOOM) docs all --check
 	@.venv/bin/python scripts/chart-readme --check
+	@.venv/bin/python scripts/chart-schema --check
 	@.venv/bin/python scripts/manifests --check
 
 docs: setup  ## Write the generated pages

@@ -9,6 +9,8 @@ from tickloom.stream.job import Spec
 
 JAAS = "sasl.jaas.config"
 CERTIFICATE = ("tls.crt", "tls.key")
+NEEDED = (("username", "password"), ("ca.crt",))
+"""Keys that the Secret with the credentials must have, and the one with the certificates."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,7 @@ class Access:
         if self.part == "kafka" and self.certificates is not None and self.credentials is None:
             text = f"{self.told[1]}: goes with user name and password; name their Secret in spec.source.credentials"
             return [Problem("InvalidSpec", text)]
-        needs = (("username", "password"), ("ca.crt",))
-        for name, told, needed in zip((self.credentials, self.certificates), self.told, needs, strict=True):
+        for name, told, needed in zip((self.credentials, self.certificates), self.told, NEEDED, strict=True):
             if name is None:
                 continue
             keys = secrets.get(name)

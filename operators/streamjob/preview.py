@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from operators.streamjob.access import NEEDED, accesses
 from operators.streamjob.actions import Action, Apply, Delete, SetFinalizer, Start, Tell, WriteStatus
-from operators.streamjob.cluster import Cluster, Refused
+from operators.streamjob.cluster import OPTIONAL, Cluster, Refused
 from operators.streamjob.fields import changes, flat
 from operators.streamjob.names import API_VERSION
 from operators.streamjob.observe import Live, see
@@ -15,6 +17,7 @@ from operators.streamjob.planner import plan
 from operators.streamjob.planner.target import asked, kept
 from operators.streamjob.read import report
 from operators.streamjob.seen import Installation, Report, Seen
+from operators.streamjob.validate import read
 from tickloom.errors import TickloomError
 from tickloom.stream.job import Spec, read_documents
 
@@ -71,11 +74,14 @@ class Preview:
         Why the manifest would be refused; the last good one would keep running.
     actions
         Each with ``action``, ``object`` and ``why``; those of the next look, after which there is another.
+    assumed
+        What only a cluster knows, and was taken to be so where none was asked.
     """
 
     changes: list[dict[str, Any]]
     problems: list[str]
     actions: list[dict[str, str]]
+    assumed: list[str] = field(default_factory=list)
 
 
 def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cluster | None) -> Preview:
@@ -86,38 +92,72 @@ def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cl
     manifest
         A StreamJob.
     installation
-        What the operator's settings decide; only names and the image matter here.
+        What the operator's settings decide: the image, Secrets, the addresses that tickers are compared by.
     cluster
-        Where to look; None plans for a cluster that is empty.
+        Where to look; None plans for a cluster without jobs that has all else which the manifest needs.
 
     Raises
     ------
     TickloomError
-        The cluster does not answer.
+        The cluster does not answer, or refuses to.
     """
     meta = manifest["metadata"]
     key = (meta.get("namespace") or "default", meta["name"])
     if cluster is None:
-        seen = Seen(
-            now=time.time(),
-            name=key[1],
-            namespace=key[0],
-            uid=NEW_UID,
-            generation=1,
-            installation=installation,
-            raw_spec=manifest.get("spec") or {},
-            annotations=meta.get("annotations") or {},
-        )
-    else:
-        sight = _WithManifest(cluster, installation)
-        sight.manifest = manifest
-        try:
-            found = see(sight, key, installation, None, time.time())
-            assert found is not None
-            seen = found.__class__(**{**vars(found), "report": _kept_report(found)})
-        except Refused as error:
-            raise TickloomError(f"the cluster does not answer: {error}") from None
-    return of(seen)
+        return _unasked(key, manifest, installation)
+    sight = _WithManifest(cluster, installation)
+    sight.manifest = {**manifest, "spec": _readable(manifest)}
+    try:
+        found = see(sight, key, installation, None, time.time())
+    except Refused as error:
+        raise refused(error) from None
+    assert found is not None
+    return of(replace(found, raw_spec=manifest.get("spec") or {}, report=_kept_report(found)))
+
+
+def _readable(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a manifest's spec; nothing where it cannot be read, for that names nothing to look for in the cluster."""
+    spec: Mapping[str, Any] = manifest.get("spec") or {}
+    try:
+        read(spec, manifest["metadata"]["name"])
+    except TickloomError:
+        return {}
+    return spec
+
+
+def refused(error: Refused) -> TickloomError:
+    """Return what is said of a cluster that gives no answer, or not the one that was asked for."""
+    what = "the cluster refuses" if error.status else "the cluster does not answer"
+    return TickloomError(f"{what}: {error}; `tickloom plan --offline` asks none")
+
+
+def _unasked(key: tuple[str, str], manifest: Mapping[str, Any], installation: Installation) -> Preview:
+    """Return what the operator would do in a cluster of which nothing is known, and what that takes."""
+    secrets = dict.fromkeys(
+        (name for access in accesses(_readable(manifest), installation) for name in access.names),
+        frozenset(chain(*NEEDED)),
+    )
+    seen = Seen(
+        now=time.time(),
+        name=key[1],
+        namespace=key[0],
+        uid=NEW_UID,
+        generation=1,
+        installation=installation,
+        raw_spec=manifest.get("spec") or {},
+        annotations=manifest["metadata"].get("annotations") or {},
+        secrets=secrets,
+        installed=frozenset(OPTIONAL),
+    )
+    target, _ = asked(seen)
+    if target is None:
+        return of(seen)
+    assumed = [f"namespace {key[0]} has the Secret {name!r}, with its keys" for name in secrets]
+    if target.spec.runtime.type == "sparkOperator":
+        assumed.append("the cluster has kubeflow's spark-operator")
+    if target.spec.source.create_topics is not None:
+        assumed.append("the cluster has Strimzi")
+    return replace(of(seen), assumed=assumed)
 
 
 def of(seen: Seen) -> Preview:

@@ -160,7 +160,7 @@ def pod(of: Subject) -> Manifest:
     }
     if of.installation.image_pull_secrets:
         mine["spec"]["imagePullSecrets"] = [{"name": name} for name in of.installation.image_pull_secrets]
-    return {"apiVersion": "v1", "kind": "Pod", **merged(of.spec.runtime.pod_template, mine)}
+    return {"apiVersion": "v1", "kind": "Pod", **merged(runtime.pod_template.body(), mine)}
 
 
 def spark_application(of: Subject) -> Manifest:
@@ -220,12 +220,12 @@ def _template(of: Subject, role: str) -> Manifest:
             "containers": [{"name": container, **_container(of, mounts, driver=role == "driver")}],
         },
     }
-    template = of.spec.runtime.pod_template
+    template = of.spec.runtime.pod_template.body()
     if role == "driver":
         mine["spec"]["terminationGracePeriodSeconds"] = GRACE_S
     else:
         mine["spec"]["automountServiceAccountToken"] = False
-        template = merged(template, of.spec.runtime.executor_pod_template)
+        template = merged(template, of.spec.runtime.executor_pod_template.body())
     return merged(_as_spark_names_it(template, role), mine)
 
 

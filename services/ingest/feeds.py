@@ -129,6 +129,25 @@ class Once:
         self.finished = True
 
 
+def feeds_of(sources: Iterable[AnySource], *, one_day: bool = False) -> list[Feed]:
+    """Return what each source of the configuration asks for.
+
+    Raises
+    ------
+    ConfigurationError
+        One line for each source that cannot be, as ``feed_of`` says it.
+    """
+    feeds, wrong = [], []
+    for source in sources:
+        try:
+            feeds.append(feed_of(source, one_day=one_day))
+        except ConfigurationError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
+    return feeds
+
+
 def feed_of(source: AnySource, *, one_day: bool = False) -> Feed:
     """Return what a source of the configuration asks for, with ``one_day`` until the exchange's day is over.
 

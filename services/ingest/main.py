@@ -8,6 +8,7 @@ import structlog
 import typer
 
 from services.ingest.config import Config, load
+from services.ingest.feeds import feeds_of
 from services.ingest.service import Service
 from tickloom import entry
 from tickloom.errors import ConfigurationError, TickloomError
@@ -30,19 +31,22 @@ def ingest(
     until_finished: Annotated[
         bool, typer.Option("--until-finished", help="End once every source has come to its end, as a Job does.")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Read the configuration and end.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read the configuration, say every mistake, and end; no Kafka is needed.")
+    ] = False,
 ) -> None:
     """Send the prices of each source into Kafka while its exchange is open, until stopped."""
     wanted = load(config)
     if only is not None:
         wanted = _only(wanted, only)
+    if check:
+        feeds_of(wanted.sources)
+        typer.echo(f"{config}: no mistake; sources: {len(wanted.sources)}", err=True)
+        return
     kafka = settings().kafka
     if kafka is None:
         raise ConfigurationError("no Kafka address: set TICKLOOM_KAFKA")
     service = Service(wanted, kafka, until_finished)
-    if check:
-        typer.echo(f"{config}: {len(wanted.sources)} sources", err=True)
-        return
     asked = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())

@@ -27,11 +27,11 @@ sources:
     rate: 2
 ```
 
-`--check` reads the file, says every mistake with its path, and ends. `--only NAME` runs one source, and
-`--until-finished` ends once every source has come to its end, as a Job or CronJob wants: a replay with its last
-record, a source that follows an exchange with the last turn of the day. A CronJob may therefore start it before the
-open and have it collect all day, or after the close for the whole day at once; on a day without a session it ends as
-it starts.
+`--check` reads the file, says every mistake, and ends, with 78 where there is one. It asks neither Kafka nor a source,
+and reads no file of a replay. `--only NAME` runs one source, and `--until-finished` ends once every source has come to
+its end, as a Job or CronJob wants: a replay with its last record, a source that follows an exchange with the last turn
+of the day. A CronJob may therefore start it before the open and have it collect all day, or after the close for the
+whole day at once; on a day without a session it ends as it starts.
 
 - A source that follows an exchange is asked from the first complete bar after the open until soon after the close, by
   the exchange's own calendar: its zone, short days and holidays. When the service starts in the middle of a session, it

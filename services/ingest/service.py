@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, field
 
 from services.ingest.config import Config
-from services.ingest.feeds import feed_of
+from services.ingest.feeds import feeds_of
 from services.ingest.metrics import Metrics
 from services.ingest.worker import Sender, Worker
 from tickloom.bus.producer import PriceProducer
@@ -31,9 +31,10 @@ class Service:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
+        feeds = feeds_of(self.config.sources, one_day=self.until_finished)
         self.workers = [
-            Worker(source, feed_of(source, one_day=self.until_finished), self._connect, self.metrics, self.stop)
-            for source in self.config.sources
+            Worker(source, feed, self._connect, self.metrics, self.stop)
+            for source, feed in zip(self.config.sources, feeds, strict=True)
         ]
         self._threads: list[threading.Thread] = []
 

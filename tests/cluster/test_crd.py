@@ -220,6 +220,11 @@ def test_a_place_that_appears_or_goes_is_a_change_too(jobs, before, after, given
     jobs.change({**after, "upgrade": STATELESS})
 
 
+def test_what_a_pod_template_holds_is_kept_as_it_is_written(jobs):
+    template = {"metadata": {"annotations": {"team": "markets"}}, "spec": {"containers": [{"name": "driver"}]}}
+    assert jobs.create({"runtime": {"podTemplate": template}})["spec"]["runtime"]["podTemplate"] == template
+
+
 def test_what_a_checkpoint_survives_can_change(jobs):
     jobs.create({"checkpoint": {"path": "/one"}}, dry_run=False)
     jobs.change({"tickers": ["ATW", "BCP"], "replicas": 4, "processors": {"prices": {"window": 60}}})
@@ -242,6 +247,10 @@ def tickers(count):
         pytest.param({"upgrade": {"maxLag": 10**12}}, id="a lag beyond 32 bits"),
         pytest.param({"runtime": {"image": None}, "autoscaling": None}, id="null for absent"),
         pytest.param({"runtime": {"podTemplate": {"spec": {"volumes": [{"name": "x"}]}}}}, id="any pod template"),
+        pytest.param(
+            {"runtime": {"executorPodTemplate": {"metadata": {"labels": {"a": "b"}}, "spec": {"x": {"y": 1}}}}},
+            id="any template of executors",
+        ),
     ],
 )
 def test_accepted(jobs, spec):
@@ -313,6 +322,11 @@ def test_what_is_needed(jobs, missing):
         ({"tickerz": ["ATW"]}, "spec.tickerz"),
         ({"processors": {"prices": {"windw": 3}}}, "spec.processors.prices.windw"),
         ({"runtime": {"tolerations": [{"operator": "Exists", "kye": "x"}]}}, "spec.runtime.tolerations[0].kye"),
+        ({"runtime": {"podTemplate": {"kind": "Pod"}}}, "spec.runtime.podTemplate.kind"),
+        (
+            {"runtime": {"executorPodTemplate": {"podTemplate": {"spec": {}}}}},
+            "spec.runtime.executorPodTemplate.podTemplate",
+        ),
     ],
 )
 def test_an_unknown_field_is_refused(jobs, spec, path):

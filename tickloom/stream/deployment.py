@@ -31,6 +31,17 @@ class Toleration(Model):
     toleration_seconds: int | None = Field(None, ge=0, description="How long NoExecute is put up with, in seconds.")
 
 
+class PodTemplate(Model):
+    """What a pod's manifest holds beside what the operator sets."""
+
+    metadata: dict[str, Any] = Field(default_factory=dict, description="Such as `labels` and `annotations`.")
+    spec: dict[str, Any] = Field(default_factory=dict, description="Any field of a pod's `spec`.")
+
+    def body(self) -> dict[str, Any]:
+        """Return the parts that hold something."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
 class Runtime(Model):
     """What the application runs on."""
 
@@ -38,7 +49,8 @@ class Runtime(Model):
         "auto",
         description=(
             "`driverPod`: one pod with Spark in local mode. `sparkOperator`: a SparkApplication with executors. "
-            "`auto`: the latter where its CRD is installed and the job asks for executors, else the former."
+            "`auto`: the latter where its CRD is installed and the job asks for executors, by `replicas` above 1 or by "
+            "naming `executor`; else the former."
         ),
     )
     image: str | None = Field(
@@ -64,12 +76,12 @@ class Runtime(Model):
         default_factory=dict, max_length=32, description="Labels of the nodes that the pods may run on."
     )
     tolerations: tuple[Toleration, ...] = Field((), max_length=32, description="Taints that the pods put up with.")
-    pod_template: dict[str, Any] = Field(
-        default_factory=dict,
-        description="What else the pods' manifests hold (`metadata`, `spec`), merged below what the operator sets.",
+    pod_template: PodTemplate = Field(
+        default_factory=PodTemplate,
+        description="What else the pods' manifests hold, merged below what the operator sets.",
     )
-    executor_pod_template: dict[str, Any] = Field(
-        default_factory=dict,
+    executor_pod_template: PodTemplate = Field(
+        default_factory=PodTemplate,
         description="Laid over `podTemplate` for executors alone, for example to put them on spot nodes.",
     )
 

@@ -30,7 +30,12 @@ class Spec(Model):
     state: Literal["running", "suspended"] = Field(
         "running", description="`suspended` stops the application and keeps its checkpoint."
     )
-    replicas: int = Field(1, ge=1, le=500, description="Executors; a driver pod, which has none, runs with 1.")
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=500,
+        description="Executors; more than 1 asks for a SparkApplication, for a driver pod has none and runs with 1.",
+    )
     source: Source = Field(default_factory=Source, description="Where prices come from.")
     processors: Processors = Field(default_factory=Processors, description="What is done to them.")
     sinks: Sinks = Field(default_factory=Sinks, description="Where results go.")

@@ -16,7 +16,8 @@ template:
         args:
           - migrate
           - --wait={{ .Values.migrate.wait }}
-          {{- range $name, $replicas := .Values.migrate.datacenters }}
+          {{- $own := ternary (dict) (dict .Values.cassOperator.datacenter .Values.global.replication) (eq .Values.mode "dev") }}
+          {{- range $name, $replicas := .Values.migrate.datacenters | default $own }}
           - --data-center={{ $name }}={{ $replicas }}
           {{- end }}
         env:

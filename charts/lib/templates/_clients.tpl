@@ -7,6 +7,12 @@
 {{- tpl .Values.global.cassandra.contactPoints . -}}
 {{- end }}
 
+{{/* First label of each host of `host:port,…`, which for a Service is its name; one a line. */}}
+{{- define "tickloom.firstLabels" -}}
+{{- range splitList "," . }}{{ regexFind "^[^.:]+" (trim .) }}
+{{ end -}}
+{{- end }}
+
 {{/*
 Secrets that show a server who a client is: with user name and password, and with certificates. Either may be none. Strimzi keeps
 a KafkaUser's login and the cluster's authority in a Secret each, and current.

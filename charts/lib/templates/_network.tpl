@@ -23,20 +23,22 @@ spec:
 
 {{/* Rules, each an item of a list. */}}
 {{- define "tickloom.toDns" -}}
-- to:
-    - namespaceSelector:
-        matchLabels:
-          kubernetes.io/metadata.name: kube-system
-  ports:
-    - {protocol: UDP, port: 53}
-    - {protocol: TCP, port: 53}
+{{- $dns := .Values.global.dns -}}
+- {{ with $dns.peers }}to: {{- toYaml . | nindent 4 }}
+  {{ end }}ports:
+{{- range $port := $dns.ports }}
+{{- range list "UDP" "TCP" }}
+    - {protocol: {{ . }}, port: {{ $port }}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* The API server has no pod to select: its ports stand for it. */}}
 {{- define "tickloom.toApiServer" -}}
 - ports:
-    - {protocol: TCP, port: 443}
-    - {protocol: TCP, port: 6443}
+{{- range .Values.global.apiServerPorts }}
+    - {protocol: TCP, port: {{ . }}}
+{{- end }}
 {{- end }}
 
 {{/* Kafka and Cassandra may be anywhere (another namespace, another cluster): their ports stand for them. */}}

@@ -34,7 +34,7 @@ Tickloom's own images come from global.imageRegistry, others from global.thirdPa
 {{ $name }}{{ with .image.tag }}:{{ . }}{{ end }}@{{ .image.digest }}
 {{- else -}}
 {{- $tag := .image.tag | default .ctx.Chart.AppVersion | toString -}}
-{{- if eq $tag "latest" }}{{ fail (printf "image %s: name a version; `latest` is a different one each day" $name) }}{{ end -}}
+{{- if eq $tag "latest" }}{{ fail (printf "image %s:latest is a different one each day; set its tag to a version%s" $name (ternary (printf ", such as %s" .ctx.Chart.AppVersion) "" (.own | default false))) }}{{ end -}}
 {{ $name }}:{{ $tag }}
 {{- end -}}
 {{- end }}

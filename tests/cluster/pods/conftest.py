@@ -37,9 +37,8 @@ def part_images(kube: Any) -> None:
 @pytest.fixture(scope="module")
 def own_stage(kube: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stage"]:
     """A stage for all tests of this folder."""
-    from tests.cluster.scenarios.stage import Stage, give_back_volumes
+    from tests.cluster.scenarios.stage import Stage
 
-    give_back_volumes(kube)
     with Stage.standing(kube, tmp_path_factory.mktemp("pods")) as stage:
         yield stage
 

@@ -43,7 +43,6 @@ def volumes(kube: Any) -> Iterator[None]:
     """Leave the cluster its volumes, which are few."""
     from tests.cluster.scenarios.stage import give_back_volumes
 
-    give_back_volumes(kube)
     yield
     give_back_volumes(kube)
 

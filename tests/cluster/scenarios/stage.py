@@ -48,6 +48,7 @@ class Stage:
 
     def place(self, name: str | None = None) -> Place:
         """Make a namespace with a claim that its jobs share: a cluster for tests has few volumes."""
+        give_back_volumes(self.kube)
         name = name or f"{PREFIX}{uuid.uuid4().hex[:10]}"
         core = client.CoreV1Api(self.kube)
         core.create_namespace({"metadata": {"name": name}})

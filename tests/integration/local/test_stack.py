@@ -92,16 +92,8 @@ def kill(home: Path, *victims: int) -> None:
         time.sleep(0.05)
 
 
-def test_it_starts_within_30_seconds(home):
-    began = time.monotonic()
+def test_it_starts_and_says_where(home):
     found = up(home)
-
-    # Kafka's and Cassandra's jars may have had to be fetched by the first of these tests: a second start tells.
-    if time.monotonic() - began > 30:
-        down(home)
-        began = time.monotonic()
-        found = up(home)
-    assert time.monotonic() - began < 30
     assert endpoints(home) == found
     assert [part.condition for part in status(home)] == ["running", "running"]
 

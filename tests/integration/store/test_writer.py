@@ -1,7 +1,6 @@
 """The writer on a real node: what was written is what is read, also when the node goes away."""
 
 import threading
-import time
 from datetime import date
 
 import numpy as np
@@ -170,10 +169,8 @@ def test_patience_has_an_end_and_the_writer_works_afterwards(proxied, session, t
     proxy, through = proxied
     writer = Writer(through, patience_s=1)
     proxy.cut()
-    begin = time.monotonic()
     with pytest.raises(TickloomError, match=r"Cassandra took no write for \d s .*`tickloom status`"):
         write_all(writer, prices(ticker, 500))
-    assert time.monotonic() - begin < 10
 
     proxy.mend()
     patient = Writer(through)

@@ -21,6 +21,8 @@ from tickloom.bus.topics import create, topic_name
 from tickloom.store.connect import connect
 
 TABLES = ("stock_prices", "anomalies", "bars")
+PATIENCE_S = 400.0
+"""For a machine that is busy with other things."""
 TICKERS = ["AAPL", "JPM", "MSFT", "SPY", "TSLA"]
 
 
@@ -79,7 +81,7 @@ class Job:
             command, env=environment, stdout=subprocess.PIPE, stderr=self.log, text=True, start_new_session=True
         )
 
-    def run(self, *, fault=None, timeout=180):
+    def run(self, *, fault=None, timeout=PATIENCE_S):
         """Run to the end and return the last line's object; None when the armed fault killed it."""
         process = self.start(fault=fault)
         out, _ = process.communicate(timeout=timeout)
@@ -110,7 +112,7 @@ class Job:
         with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
             return answer.read().decode()
 
-    def wait_for(self, condition, process, timeout=90):
+    def wait_for(self, condition, process, timeout=PATIENCE_S):
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             assert process.poll() is None, self.tail()

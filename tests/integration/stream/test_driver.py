@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from tests.integration.stream.conftest import price
-from tests.integration.stream.jobs import Job, kill, send, topic
+from tests.integration.stream.jobs import PATIENCE_S, Job, kill, send, topic
 from tests.unit.charts.exported import driver
 from tests.unit.charts.monitoring_files import expressions
 from tests.unit.charts.promql import exposed, metrics_in
@@ -39,7 +39,7 @@ def test_a_newer_epoch_takes_over_and_an_older_one_is_refused(job, monkeypatch):
     assert job.progress()["epoch"] == 2
     monkeypatch.setenv("TICKLOOM_EPOCH", "3")
     job.run()
-    old.communicate(timeout=60)
+    old.communicate(timeout=PATIENCE_S)
     assert old.returncode == 1
     assert "epoch 3 has taken over" in job.tail()
     assert "so epoch 2 writes nothing more" in job.tail()
@@ -47,7 +47,7 @@ def test_a_newer_epoch_takes_over_and_an_older_one_is_refused(job, monkeypatch):
 
     monkeypatch.setenv("TICKLOOM_EPOCH", "1")
     refused = job.start()
-    refused.communicate(timeout=60)
+    refused.communicate(timeout=PATIENCE_S)
     assert refused.returncode == 1
     assert "so epoch 1 writes nothing more; start with TICKLOOM_EPOCH=3 or higher" in last_line(job)
 
@@ -55,10 +55,10 @@ def test_a_newer_epoch_takes_over_and_an_older_one_is_refused(job, monkeypatch):
 def test_an_idle_job_says_that_it_is_well_and_has_no_lag(job):
     process = running(job)
     before = job.progress()["checks"]
-    found = job.wait_for(lambda found: found["checks"] >= before + 2, process, timeout=60)
+    found = job.wait_for(lambda found: found["checks"] >= before + 2, process)
     assert (found["lag"], found["partitions"], found["tickers"], found["epoch"]) == (0, 3, 1, None)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
 
 
@@ -72,7 +72,7 @@ def test_a_driver_serves_what_rules_and_dashboards_ask_for(job):
     assert 'tickloom_stream_rows_out_total{streamjob="test"} 200.0' in job.exposition()
     assert 'tickloom_stream_state{state="running",streamjob="test"} 1.0' in job.exposition()
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("pause", [0.0, 2.0])
@@ -81,7 +81,7 @@ def test_sigterm_ends_a_job_while_spark_starts(job, pause):
     job.wait_for(lambda found: found["state"] == "starting", process)
     time.sleep(pause)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, job.tail()
     assert "Traceback" not in job.tail()
 
@@ -89,7 +89,7 @@ def test_sigterm_ends_a_job_while_spark_starts(job, pause):
 def test_a_driver_whose_java_dies_says_so(job):
     process = running(job)
     kill(process, only_java=True)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "Spark's Java process ended (signal 9)" in last_line(job)
 
@@ -97,7 +97,7 @@ def test_a_driver_whose_java_dies_says_so(job):
 def test_a_setting_that_cannot_be_is_wrong_configuration(job, monkeypatch):
     monkeypatch.setenv("TICKLOOM_EPOCH", "first")
     process = job.start()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 78
     assert "TICKLOOM_EPOCH 'first'" in last_line(job)
 

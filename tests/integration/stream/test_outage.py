@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from tests.integration.stream.conftest import price
-from tests.integration.stream.jobs import Job, send, topic
+from tests.integration.stream.jobs import PATIENCE_S, Job, send, topic
 from tickloom.local import stack as local
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -60,7 +60,7 @@ def test_nothing_is_lost_when_cassandra_and_kafka_go_away_and_return(own, tmp_pa
     feed(500)
     arrived(240)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, job.tail()
     assert job.rows("SELECT count(*) FROM stock_prices") == [(sent,)]
     log = job.tail()

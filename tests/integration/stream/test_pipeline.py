@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.integration.stream.conftest import OPEN, price
-from tests.integration.stream.jobs import TICKERS, Job, send, topic, topic_name
+from tests.integration.stream.jobs import PATIENCE_S, TICKERS, Job, send, topic, topic_name
 from tickloom.bus.producer import PriceProducer
 from tickloom.indicators.engine import Block, Engine
 from tickloom.market.sessions import session_table
@@ -159,16 +159,15 @@ def test_a_signal_finishes_the_batch_and_meanwhile_nobody_else_runs_the_job(stac
     job.wait_for(lambda found: (found["batch"] or 0) >= 2, process)
     command = [sys.executable, "-m", "tickloom.cli.main", "run", "-f", str(job.manifest()), "--home", str(job.folder)]
     environment = {**os.environ, "TICKLOOM_KAFKA": stack.kafka, "TICKLOOM_CASSANDRA": stack.cassandra}
-    second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert second.returncode == 1
     assert f"already runs here, as process {process.pid}" in second.stderr
     process.send_signal(number)
-    began = time.monotonic()
-    out, _ = process.communicate(timeout=60)
-    assert time.monotonic() - began < 30
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, job.tail()
     totals = json.loads(out.splitlines()[-1])
-    assert totals["rows_out"] == totals["rows_in"] >= 300
+    assert 300 <= totals["rows_out"] == totals["rows_in"] < 2000
+    job.spec = {}  # the rest at once
     rest = job.run()
     assert totals["rows_in"] + rest["rows_in"] == 2000
     assert job.rows("SELECT count(*) FROM stock_prices") == [(2000,)]
@@ -181,14 +180,14 @@ def test_a_past_session_stays_open_while_its_replay_goes_on(stack, tmp_path):
     records = [price("AAPL", second + number, 100.0 + number % 7, number) for number in range(1000)]
     name = topic(stack.kafka, "past")
     send(stack.kafka, name, records[:500])
-    job = Job(tmp_path, stack, name, {"source": {"maxOffsetsPerTrigger": 100}})
+    job = Job(tmp_path, stack, name, {"source": {"maxOffsetsPerTrigger": 250}})
     process = job.start(bounded=False)
     told = job.home / "control" / f"close-{int(closed[-1])}.json"
     job.wait_for(lambda found: told.exists() and found["lag"] == 0, process)
     send(stack.kafka, name, records[500:])
     job.wait_for(lambda found: found.get("totals", {}).get("rows_in") == 1000, process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     job.run()
     bars = job.rows("SELECT ticks, final FROM bars WHERE ticker = 'AAPL' AND interval = '1d' ALLOW FILTERING")
     assert bars == [(1000, True)]
@@ -211,14 +210,14 @@ def test_empty_topic_then_a_ticker_in_the_middle_then_a_later_schema_version(sta
     assert found["lag"] == 0
     assert found["state_rows"] >= 2
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
 
 
 def test_a_refused_manifest_says_why_and_exits_with_78(tmp_path, stack):
     job = Job(tmp_path, stack, "prices", {"processors": {"bars": {"indicators": ["rsi_14", "rsi_fourteen"]}}})
     command = [sys.executable, "-m", "tickloom.cli.main", "run", "-f", str(job.manifest())]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 78
     assert "spec.processors.bars.indicators" in done.stderr
     assert "rsi_fourteen" in done.stderr.splitlines()[-1]

@@ -9,7 +9,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.integration.stream.conftest import OPEN, price
-from tests.integration.stream.jobs import Job, send, topic
+from tests.integration.stream.jobs import PATIENCE_S, Job, send, topic
 from tickloom.bus.credentials import connection
 from tickloom.bus.topics import partition_for
 
@@ -52,7 +52,7 @@ def run_part(job, records, wanted):
     process = job.start(bounded=False)
     job.wait_for(lambda found: found.get("totals", {}).get("rows_in") == len(records), process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, job.tail()
 
 

@@ -37,9 +37,23 @@ SOURCES = [
         },
     },
 ]
+OPERATED: dict[str, Any] = {
+    "mode": "cass-operator",
+    "global": {
+        "cassandra": {
+            "contactPoints": "{{ .Release.Name }}-cassandra-dc1-service.{{ .Release.Namespace }}.svc:9042",
+            "credentialsSecret": "{{ .Release.Name }}-cassandra-superuser",
+        }
+    },
+}
+"""Values of the chart cassandra for a data centre of cass-operator's, and what its clients then say."""
+WITH_STRIMZI = {
+    "bootstrapServers": "{{ .Release.Name }}-kafka-kafka-bootstrap.{{ .Release.Namespace }}.svc:9093",
+    "strimziCluster": "{{ .Release.Name }}-kafka",
+}
 TOGGLES: dict[str, dict[str, Any]] = {
     "everything": {
-        "global": {"imageRegistry": "registry.example.com/tickloom", "imagePullSecrets": ["pull"]},
+        "global": {"imageRegistry": "registry.example.com/markets", "imagePullSecrets": ["pull"]},
         "operator": {"replicas": 2, "shards": 2},
         "spark": {
             "quota": {"enabled": True, "hard": {"requests.memory": "64Gi", "pods": "200"}},
@@ -74,10 +88,16 @@ TOGGLES: dict[str, dict[str, Any]] = {
         "ingest": {"sources": SOURCES},
     },
     "cass-operator with TLS": {
-        "global": {"cassandra": {"credentialsSecret": "stream", "certificatesSecret": "{{ .Release.Name }}-client"}},
+        "global": {
+            "cassandra": {
+                **OPERATED["global"]["cassandra"],
+                "credentialsSecret": "stream",
+                "certificatesSecret": "{{ .Release.Name }}-client",
+            }
+        },
         "cassandra": {
             "mode": "cass-operator",
-            "backup": {"enabled": True},
+            "backup": {"enabled": True, "volume": {"accessMode": "ReadWriteMany"}},
             "cassOperator": {
                 "superuserSecret": "root",
                 "users": [{"secretName": "stream", "superuser": False}],
@@ -85,13 +105,20 @@ TOGGLES: dict[str, dict[str, Any]] = {
             },
         },
     },
-    "strimzi alone": {"kafka": {"mode": "strimzi", "topics": {"names": {"prices": "morocco-stock-prices"}}}},
+    "strimzi alone": {
+        "global": {"kafka": WITH_STRIMZI},
+        "kafka": {"mode": "strimzi", "topics": {"names": {"prices": "morocco-stock-prices"}}},
+    },
+    "strimzi without zones": {
+        "global": {"kafka": WITH_STRIMZI},
+        "kafka": {"mode": "strimzi", "strimzi": {"rackTopologyKey": ""}},
+    },
     "mlflow with PostgreSQL and S3": {
         "mlflow": {
             "enabled": True,
             "replicas": 2,
             "auth": {"existingSecret": "mlflow-admin"},
-            "database": {"existingSecret": "mlflow-database"},
+            "database": {"existingSecret": "mlflow-database", "certificatesSecret": "postgresql-authority"},
             "artifacts": {"destination": "s3://bucket/mlflow", "endpoint": "http://minio:9000"},
         }
     },

@@ -6,19 +6,34 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from configparser import ConfigParser
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import pytest
 import yaml
 
 from operators.streamjob.access import accesses
+from operators.streamjob.actions import Apply, Start
 from operators.streamjob.seen import Installation
 from operators.streamjob.settings import OperatorSettings
-from tests.unit.charts.rendering import CHARTS, PROFILES, SOURCES, environment, named, of_kind, pod_spec
+from services.ingest.config import KINDS, parse
+from tests.unit.charts.rendering import (
+    CHARTS,
+    PROFILES,
+    ROOT,
+    SOURCES,
+    RefusedError,
+    environment,
+    named,
+    of_kind,
+    pod_spec,
+)
 from tests.unit.charts.test_operator import rules
+from tests.unit.operator.world import World
+from tickloom.errors import ConfigurationError
 from tickloom.store.schema import MIGRATIONS
-from tickloom.stream.job import Spec, StreamJob
+from tickloom.stream.job import StreamJob
 
 
 def configuration(manifests, name):
@@ -55,15 +70,73 @@ def test_a_change_of_one_source_restarts_it_alone(charts):
             it["metadata"]["name"]: it["spec"]["template"]["metadata"]["annotations"]["checksum/config"] for it in found
         }
 
-    first, second = {"name": "a", "kind": "gbm"}, {"name": "b", "kind": "gbm"}
+    first, second = ({"name": name, "kind": "gbm", "tickers": ["AAPL"]} for name in "ab")
     before, after = sums([first, second]), sums([first, {**second, "rate": 9}])
     assert before["tickloom-ingest-a"] == after["tickloom-ingest-a"]
     assert before["tickloom-ingest-b"] != after["tickloom-ingest-b"]
 
 
+MADE = {"name": "a", "kind": "gbm", "tickers": ["AAPL"]}
+YAHOO = {**MADE, "kind": "yahoo"}
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        (MADE | {"kind": "yaho"}, "/sources/0/kind"),
+        ({"name": "a", "kind": "gbm", "ticker": ["AAPL"]}, "'ticker' not allowed"),
+        (YAHOO | {"market": "NYSE"}, "/sources/0/market"),
+        (YAHOO | {"interval": "1min"}, "/sources/0/interval"),
+        (MADE | {"interval": "1m"}, "'interval' not allowed"),
+        (MADE | {"backoff": {"first": "1"}}, "/sources/0/backoff/first"),
+        ({"name": "a", "kind": "replay"}, "missing property 'files'"),
+        ({"name": "a", "kind": "replay", "files": ["x"], "market": "NYSE"}, "/sources/0/market"),
+    ],
+)
+def test_a_source_that_the_service_would_refuse_is_refused_with_its_place(charts, source, place):
+    with pytest.raises(ConfigurationError):
+        parse({"sources": [source]})
+    with pytest.raises(RefusedError, match=place):
+        charts.text("ingest", {"sources": [source]})
+
+
+def test_a_source_may_say_all_that_the_service_knows(charts):
+    """Each field of each model, with its default where it has one."""
+    wanted = {"name": "a", "tickers": ["AAPL"], "files": ["/data"], "jitter": "5s", "start": {"AAPL": 3}}
+    for kind, model in KINDS.items():
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        least = {name: wanted[name] for name in fields if name in wanted} | {"kind": kind}
+        source = model.model_validate(least).model_dump(mode="json", by_alias=True)
+        assert set(source) == set(fields)
+        assert configuration(charts.render("ingest", {"sources": [source]}), "tickloom-ingest-a")["sources"] == [source]
+
+
+def test_two_sources_of_one_name_are_refused(charts):
+    with pytest.raises(RefusedError, match="sources a and a would both be the workload tickloom-ingest-a"):
+        charts.text("ingest", {"sources": [MADE, YAHOO]})
+
+
+def test_the_schema_of_sources_is_current_and_an_old_one_is_told(tmp_path):
+    def run(root, *options):
+        command = [sys.executable, root / "scripts" / "chart-schema", *options]
+        place = {"cwd": ROOT, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+        return subprocess.run(command, **place, capture_output=True, text=True, check=False)
+
+    assert run(ROOT, "--check").returncode == 0
+    for name in ("scripts/chart-schema", "charts/ingest/values.schema.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    schema = tmp_path / "charts" / "ingest" / "values.schema.json"
+    right = schema.read_text()
+    schema.write_text(right.replace('"15m",', ""))
+    done = run(tmp_path, "--check")
+    assert (done.returncode, "run scripts/chart-schema" in done.stderr) == (1, True)
+    assert run(tmp_path).returncode == 0
+    assert schema.read_text() == right
+
+
 @pytest.mark.parametrize("profile", ["values-dev.yaml", "values-prod.yaml"])
 def test_the_service_takes_the_profiles_sources(charts, profile):
-    parse = pytest.importorskip("services.ingest.config", reason="needs the ingest service").parse
     maps = of_kind(charts.render("tickloom", {}, (profile,)), "ConfigMap")
     documents = [yaml.safe_load(it["data"]["ingest.yaml"]) for it in maps if "ingest.yaml" in it["data"]]
     assert documents
@@ -121,6 +194,15 @@ def test_a_driver_may_make_executors_and_their_network_policy(charts):
         assert not {it for it in granted if it[1] in ("secrets", "serviceaccounts", "roles", "pods/exec")}
 
 
+def test_the_page_shows_the_drivers_rights_as_the_chart_gives_them(charts):
+    page = (CHARTS.parent / "docs" / "operating.md").read_text(encoding="utf-8")
+    (text,) = (it for it in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "kind: ServiceAccount" in it)
+    shown = {it["kind"]: it for it in yaml.safe_load_all(text)}
+    made = charts.render("spark", {"namespaces": ["tickloom"]})
+    for kind, field in (("Role", "rules"), ("RoleBinding", "subjects"), ("RoleBinding", "roleRef")):
+        assert shown[kind][field] == named(made, kind, "tickloom-driver")[field]
+
+
 def test_who_submits_may_make_the_network_policy(charts):
     manifests = charts.render("spark", {"submitters": [{"name": "controller", "namespace": "spark"}]})
     binding = named(manifests, "RoleBinding", "tickloom-spark-submit")
@@ -130,12 +212,35 @@ def test_who_submits_may_make_the_network_policy(charts):
     }
 
 
-def test_a_profile_is_a_part_of_a_streamjob(charts):
-    for files in ((), ("values-gpu.yaml",)):
-        manifests = charts.render("tickloom", {}, files)
-        for name, text in named(manifests, "ConfigMap", "tickloom-spark-profiles")["data"].items():
-            spec = Spec(tickers=("AAPL",), market="XNYS", runtime=yaml.safe_load(text))
-            assert spec.runtime.pod_template["spec"]["tolerations"], name
+def with_profile(charts, name, files=()):
+    """Return what is made of a StreamJob below whose `spec.runtime` a profile is pasted, as the chart's README says."""
+    manifests = charts.render("tickloom", {}, files)
+    text = named(manifests, "ConfigMap", "tickloom-spark-profiles")["data"][f"{name}.yaml"]
+    head = "metadata: {name: atw}\nspec:\n  tickers: [ATW]\n  market: XCAS\n  runtime:\n    executor: {}\n"
+    document = yaml.safe_load(f"apiVersion: tickloom.dev/v1alpha1\nkind: StreamJob\n{head}{indent(text, ' ' * 4)}")
+    runtime = StreamJob.model_validate(document).spec.runtime.model_dump(by_alias=True, exclude_unset=True)
+    world = World(installed=frozenset({"SparkApplication"}))
+    world.edit(replicas=2, **{f"runtime__{key}": value for key, value in runtime.items()})
+    applied = [it.manifest for it in world.look() if isinstance(it, Apply | Start)]
+    spec = named(applied, "SparkApplication", "atw-e1")["spec"]
+    return spec["driver"]["template"]["spec"], spec["executor"]["template"]["spec"]
+
+
+def test_the_profile_for_spot_nodes_moves_executors_alone(charts):
+    driver, executor = with_profile(charts, "spot")
+    assert "tolerations" not in driver
+    assert "affinity" not in driver
+    assert {"key": "spot", "operator": "Exists", "effect": "NoSchedule"} in executor["tolerations"]
+    wanted = executor["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert {it["preference"]["matchExpressions"][0]["key"] for it in wanted} >= {"karpenter.sh/capacity-type"}
+
+
+def test_the_profile_for_gpus_gives_the_driver_one(charts):
+    driver, executor = with_profile(charts, "gpu", ("values-gpu.yaml",))
+    (container,) = driver["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert "nvidia.com/gpu" not in str(executor["containers"])
+    assert {it["key"] for it in driver["tolerations"]} == {"nvidia.com/gpu"}
 
 
 def test_executors_push_nobody_out(charts):
@@ -174,6 +279,18 @@ def test_mlflow_in_production_has_no_volume_and_every_secret_from_outside(charts
     assert said["AUTH_DATABASE"] == {"secretKeyRef": {"name": "db", "key": "auth-uri"}}
     assert said["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://b/m"
     assert said["AWS_SECRET_ACCESS_KEY"] == {"secretKeyRef": {"name": "s3", "key": "AWS_SECRET_ACCESS_KEY"}}
+    assert "PGSSLROOTCERT" not in said
+
+
+def test_mlflow_knows_its_database_by_an_authority_of_ones_own(charts):
+    values = {"database": {"existingSecret": "db", "certificatesSecret": "authority"}}
+    spec = pod_spec(named(charts.render("mlflow", values), "Deployment", "tickloom-mlflow"))
+    (container,) = spec["containers"]
+    (volume,) = (it for it in spec["volumes"] if it.get("secret", {}).get("secretName") == "authority")
+    (mount,) = (it for it in container["volumeMounts"] if it["name"] == volume["name"])
+    (item,) = volume["secret"]["items"]
+    assert (item["key"], mount["readOnly"]) == ("ca.crt", True)
+    assert environment(container)["PGSSLROOTCERT"] == f"{mount['mountPath']}/{item['path']}"
 
 
 def test_platform_brings_each_operator_by_a_condition_at_a_version(charts):
@@ -207,6 +324,10 @@ def test_platform_renders_what_its_conditions_say(charts, tmp_path):
     everything = {it["name"] for it in chart["dependencies"]}
     assert brought() == everything - {"keda"}
     assert brought("--set", "enable.keda=true,enable.strimzi=false") == everything - {"strimzi-kafka-operator"}
+    said = charts.helm("install", "platform", str(here), "--dry-run=client").split("NOTES:")[1]
+    (page,) = re.findall(r"docs/\S+\.md", said)
+    assert (ROOT / page).exists()
+    assert "helm install tickloom" not in said  # which wants Secrets and values that only the page knows
 
 
 def test_mlflow_reads_its_administrator_whatever_signs_the_password_has(charts, tmp_path):

@@ -118,6 +118,23 @@ def test_a_flow_has_two_ends(charts):
     assert out("tickloom-cassandra") == {53}
 
 
+@pytest.mark.parametrize(
+    "peers", [[], [{"ipBlock": {"cidr": "169.254.20.10/32"}}, {"namespaceSelector": {"matchLabels": {"a": "dns"}}}]]
+)
+def test_every_policy_lets_out_to_where_a_cluster_has_its_names_and_its_api(charts, peers):
+    there = {"dns": {"peers": peers, "ports": [5353]}, "apiServerPorts": [443, 16443]}
+    manifests = charts.render("tickloom", {"global": there}, PROFILES["prod"])
+    names = [{"protocol": it, "port": 5353} for it in ("UDP", "TCP")]
+    asked = 0
+    for policy in of_kind(manifests, "NetworkPolicy"):
+        rules = policy["spec"]["egress"]
+        ports = {port["port"] for rule in rules for port in rule.get("ports", [])}
+        assert not {53, 6443} & ports, policy["metadata"]["name"]
+        assert ({"to": peers} if peers else {}) | {"ports": names} in rules, policy["metadata"]["name"]
+        asked += 16443 in ports
+    assert asked >= 3  # operator, drivers, backups
+
+
 def test_what_may_run_more_than_once_is_spread_and_has_a_budget(manifests, workloads):
     budgets = [it["spec"]["selector"]["matchLabels"] for it in of_kind(manifests, "PodDisruptionBudget")]
     for it, spec in workloads:

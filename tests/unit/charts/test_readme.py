@@ -1,7 +1,10 @@
 """Every chart's README says its values, and they are current."""
 
+import re
 import subprocess
 import sys
+
+import yaml
 
 from tests.unit.charts.rendering import CHARTS, INSTALLABLE, ROOT
 
@@ -38,3 +41,10 @@ def test_every_chart_has_its_page_in_the_list():
     page = (CHARTS / "README.md").read_text()
     for chart in (*INSTALLABLE, "platform", "lib"):
         assert f"({chart}/README.md)" in page
+
+
+def test_the_main_charts_page_names_all_that_it_brings():
+    page = (CHARTS / "tickloom" / "README.md").read_text().split("```")[0]
+    chart = yaml.safe_load((CHARTS / "tickloom" / "Chart.yaml").read_text())
+    named = {it["name"] for it in chart["dependencies"] if "condition" in it}
+    assert set(re.findall(r"\(\.\./([a-z]+)/README\.md\)", page)) == named

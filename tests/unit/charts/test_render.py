@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.unit.charts.rendering import CASES, CHARTS, INSTALLABLE, PROFILES, SOURCES, RefusedError, of_bases
+from tests.unit.charts.rendering import CASES, CHARTS, INSTALLABLE, OPERATED, PROFILES, SOURCES, RefusedError, of_bases
 
 pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
 
@@ -153,16 +153,32 @@ def strict(part):
     [
         ("tickloom", {"kafak": {}}, "kafak"),
         ("kafka", {"mode": "zookeeper"}, "/mode"),
-        ("kafka", {"dev": {"image": {"tag": "latest"}}}, "/dev/image/tag"),
+        (
+            "kafka",
+            {"dev": {"image": {"tag": "latest"}}},
+            "image docker.io/apache/kafka:latest .* set its tag to a version",
+        ),
+        ("tickloom", {"global": {"stream": {"image": {"tag": "latest"}}}}, "tickloom/stream:latest .* such as 0.1.0"),
+        ("kafka", {"dev": {"storage": {"size": "1TB"}}}, 'kafka: dev.storage.size is "1TB", no size .* write 1Ti'),
+        (
+            "kafka",
+            {"mode": "strimzi", "strimzi": {"controllers": {"storage": {"size": "20 gb"}}}},
+            'strimzi.controllers.storage.size is "20 gb", .* write 20Gi',
+        ),
+        ("cassandra", {"dev": {"storage": {"size": "lots"}}}, "dev.storage.size .* write 10Gi"),
+        ("cassandra", {**OPERATED, "cassOperator": {"storage": {"size": "10K"}}}, "size .* write 10Ki"),
+        ("cassandra", {"backup": {"enabled": True, "volume": {"size": "0Gi"}}}, "backup.volume.size"),
+        ("mlflow", {"storage": {"size": "5"}}, 'mlflow: storage.size is "5", .* write 5Gi'),
         ("kafka", {"topics": {"names": {"price": "x"}}}, "price"),
         ("kafka", {"strimzi": {"brokers": {"replicas": 2}}}, "/strimzi/brokers/replicas"),
         ("cassandra", {"restore": {"tag": "yesterday"}}, "/restore/tag"),
         ("operator", {"resources": {"limits": {"memory": "lots"}}}, "/resources/limits/memory"),
         ("operator", {"settings": {"polSeconds": 3}}, "polSeconds"),
         ("ingest", {"sources": [{"name": "A b", "kind": "gbm"}]}, "/sources/0/name"),
-        ("ingest", {"sources": [{"name": "a", "kind": "gbm", "pod": {"run": "cron"}}]}, "schedule"),
+        ("ingest", {"sources": [{**SOURCES[0], "pod": {"run": "cron"}}]}, "schedule"),
         ("mlflow", {"replicas": 2}, "replicas above 1 need database.existingSecret"),
         ("spark", {"submitters": [{"name": "x"}]}, "namespace"),
+        ("spark", {"profiles": {"templates": {"mine": {"spec": {}}}}}, "/profiles/templates/mine"),
     ],
 )
 def test_wrong_values_are_refused_with_their_place(charts, chart, values, said):

@@ -12,13 +12,13 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.authority import encryption
-from tests.unit.charts.rendering import CHARTS, environment, named, of_kind, pod_spec
+from tests.unit.charts.rendering import CHARTS, OPERATED, environment, named, of_kind, pod_spec
 from tickloom.bus.roles import ROLES
 from tickloom.bus.topics import PARTITIONS
 from tickloom.cli.main import group
 
 STRIMZI = {"mode": "strimzi"}
-OPERATED = {"mode": "cass-operator"}
+WITH_TLS = {**OPERATED, "global": {"cassandra": {**OPERATED["global"]["cassandra"], "certificatesSecret": "client"}}}
 
 
 def acls(user):
@@ -39,6 +39,13 @@ def test_topics_are_those_that_the_application_would_make(charts):
         assert (it["spec"]["partitions"], it["spec"]["replicas"]) == (PARTITIONS, 3)
         assert it["metadata"]["labels"]["strimzi.io/cluster"] == "tickloom-kafka"
         assert it["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_kafka_stays_when_the_release_goes(charts):
+    """A new one would have another id, which brokers refuse on the old volumes."""
+    manifests = charts.render("kafka", STRIMZI)
+    for it in of_kind(manifests, "Kafka") + of_kind(manifests, "KafkaNodePool"):
+        assert it["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep", it["metadata"]["name"]
 
 
 def test_a_topic_takes_another_name_and_rights_follow(charts):
@@ -91,6 +98,30 @@ def test_the_strimzi_cluster_survives_a_rack(charts):
         }
         assert rules["kubernetes.io/hostname"] == "DoNotSchedule"
         assert pool["storage"]["volumes"][0]["deleteClaim"] is False
+
+
+@pytest.mark.parametrize(
+    ("key", "rack", "spread"),
+    [
+        ("", None, {"kubernetes.io/hostname": "DoNotSchedule"}),
+        (
+            "kubernetes.io/hostname",
+            {"topologyKey": "kubernetes.io/hostname"},
+            {"kubernetes.io/hostname": "DoNotSchedule"},
+        ),
+        (
+            "rack",
+            {"topologyKey": "rack"},
+            {"kubernetes.io/hostname": "DoNotSchedule", "rack": "ScheduleAnyway"},
+        ),
+    ],
+)
+def test_brokers_need_no_label_of_nodes_that_values_do_not_name(charts, key, rack, spread):
+    manifests = charts.render("kafka", {**STRIMZI, "strimzi": {"rackTopologyKey": key}})
+    assert named(manifests, "Kafka", "tickloom-kafka")["spec"]["kafka"].get("rack") == rack
+    for pool in of_kind(manifests, "KafkaNodePool"):
+        rules = pool["spec"]["template"]["pod"]["topologySpreadConstraints"]
+        assert {it["topologyKey"]: it["whenUnsatisfiable"] for it in rules} == spread
 
 
 def test_own_settings_of_the_brokers_go_first(charts):
@@ -146,6 +177,22 @@ def test_a_keyspace_is_made_in_the_data_centres_that_values_name(charts):
     assert "--data-center=dc1=3" in pod_spec(job)["containers"][0]["args"]
 
 
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({}, []),
+        (OPERATED, ["--data-center=dc1=1"]),
+        (
+            {**OPERATED, "migrate": {"datacenters": {"dc1": 3, "far": 2}}},
+            ["--data-center=dc1=3", "--data-center=far=2"],
+        ),
+    ],
+)
+def test_a_keyspace_lies_in_the_data_centre_that_the_chart_makes(charts, values, wanted):
+    (job,) = of_kind(charts.render("cassandra", values), "Job")
+    assert [it for it in pod_spec(job)["containers"][0]["args"] if "data-center" in it] == wanted
+
+
 def test_the_data_centre_has_three_racks_and_stays(charts):
     found = named(charts.render("cassandra", OPERATED), "CassandraDatacenter", "dc1")
     assert [rack["name"] for rack in found["spec"]["racks"]] == ["rack1", "rack2", "rack3"]
@@ -185,7 +232,7 @@ def test_users_of_a_data_centre_are_those_that_values_name(charts):
 @pytest.mark.parametrize("asks", [True, False])
 def test_the_nodes_speak_tls_with_the_certificates_of_cert_manager(charts, asks):
     tls = {"issuer": {"name": "ours", "kind": "ClusterIssuer"}, "clientCertificates": asks}
-    manifests = charts.render("cassandra", {**OPERATED, "cassOperator": {"clientTls": tls}})
+    manifests = charts.render("cassandra", {**WITH_TLS, "cassOperator": {"clientTls": tls}})
     spec = named(manifests, "CassandraDatacenter", "dc1")["spec"]
     (volume,) = spec["storageConfig"]["additionalVolumes"]
     assert volume["volumeSource"] == {"secret": {"secretName": "tickloom-cassandra-server"}}
@@ -210,7 +257,7 @@ def test_own_settings_of_the_nodes_go_first_and_a_secret_before_an_issuer(charts
         "config": {"client_encryption_options": {"optional": True}},
         "clientTls": {"secret": "{{ .Release.Name }}-mine", "issuer": {"name": "ours"}},
     }
-    manifests = charts.render("cassandra", {**OPERATED, "cassOperator": own})
+    manifests = charts.render("cassandra", {**WITH_TLS, "cassOperator": own})
     spec = named(manifests, "CassandraDatacenter", "dc1")["spec"]
     options = spec["config"]["cassandra-yaml"]["client_encryption_options"]
     assert (options["optional"], options["enabled"]) == (True, True)
@@ -247,8 +294,9 @@ def test_a_node_for_development_asks_who_one_is_where_values_say_so(charts, tmp_
 
 
 def test_a_backup_finds_the_nodes_of_either_mode(charts):
-    for mode in ("dev", "cass-operator"):
-        manifests = charts.render("cassandra", {"mode": mode, "backup": {"enabled": True}})
+    for values in ({}, OPERATED):
+        backup = {"enabled": True, "volume": {"accessMode": "ReadWriteMany"}}
+        manifests = charts.render("cassandra", {**values, "backup": backup})
         (job,) = of_kind(manifests, "CronJob")
         said = environment(pod_spec(job)["containers"][0])["SELECTOR"]
         wanted = dict(pair.split("=") for pair in said.split(","))
@@ -257,6 +305,59 @@ def test_a_backup_finds_the_nodes_of_either_mode(charts):
         (claim,) = of_kind(manifests, "PersistentVolumeClaim")
         assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
         assert claim["metadata"]["name"] in str(of_kind(manifests, "StatefulSet", "CassandraDatacenter"))
+
+
+def block(heading, number=-1):
+    """Return commands of a section of the chart's README."""
+    page = (CHARTS / "cassandra" / "README.md").read_text()
+    return re.findall(r"```sh\n(.*?)```", page.split(f"\n## {heading}\n")[1].split("\n## ")[0], re.DOTALL)[number]
+
+
+STANDS_IN = """#!/bin/bash
+echo "$(basename "$0") $*" >>"$CALLS"
+case $* in *"get streamjobs"*) printf 'here one\\nthere two\\n';; esac
+"""
+
+
+@pytest.mark.parametrize("heading", ["Restore", "In production"])
+def test_the_way_back_names_what_there_is(charts, tmp_path, heading):
+    for name in ("kubectl", "helm"):
+        (tmp_path / name).write_text(STANDS_IN)
+        (tmp_path / name).chmod(0o755)
+    given = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", block(heading)], cwd=tmp_path, env=given, check=True)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    (waited,) = (re.search(r"wait job/(\S+) ", it)[1] for it in calls if "wait job" in it)
+    files = ("values-prod.yaml",) if heading == "In production" else ()
+    values = {"cassandra": {"restore": {"tag": "20260102T030405Z"}}}
+    manifests = charts.render("tickloom", values, files)
+    assert waited in {it["metadata"]["name"] for it in of_kind(manifests, "Job")}
+    (pod,) = (re.search(r"exec (\S+) -c cassandra", it)[1] for it in calls if "ls /backup" in it)
+    if not files:
+        assert pod == f"{named(manifests, 'StatefulSet', 'tickloom-cassandra')['metadata']['name']}-0"
+        return
+    (found,) = of_kind(manifests, "CassandraDatacenter")
+    of = (found["spec"]["clusterName"], found["metadata"]["name"], found["spec"]["racks"][0]["name"])
+    assert pod == f"{'-'.join(of)}-sts-0"
+    patched = [re.search(r"-n (\w+) patch streamjob (\w+) .*\"state\": \"(\w+)\"", it) for it in calls]
+    assert [it.groups() for it in patched if it] == [
+        (*job, state) for state in ("suspended", "running") for job in (("here", "one"), ("there", "two"))
+    ]
+    upgrades = [it for it in calls if it.startswith("helm upgrade")]
+    assert ["restore.tag=2026" in it for it in upgrades] == [True, False]
+
+
+def test_each_tag_has_a_job_of_its_own(charts):
+    def name(tag, **more):
+        (job,) = (
+            it["metadata"]["name"]
+            for it in of_kind(charts.render("cassandra", {"restore": {"tag": tag}, **more}), "Job")
+            if "restore" in it["metadata"]["name"]
+        )
+        return job
+
+    assert name("20260102T030405Z") != name("20260102T030406Z")
+    assert len(name("20260102T030405Z", fullnameOverride="x" * 60)) <= 63
 
 
 def test_without_backup_nobody_may_run_anything_in_a_pod(charts):

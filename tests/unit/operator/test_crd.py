@@ -165,10 +165,18 @@ def test_bounds_patterns_and_choices_are_carried_over(schema):
     assert crd.part(schema, "spec.upgrade.maxLag")["format"] == "int64"
     assert crd.part(schema, "spec.runtime.nodeSelector")["additionalProperties"] == {"type": "string"}
     assert crd.part(schema, "spec.runtime.nodeSelector")["maxProperties"] == 32
-    template = crd.part(schema, "spec.runtime.podTemplate")
-    assert (template["type"], template["x-kubernetes-preserve-unknown-fields"]) == ("object", True)
     assert "default" not in crd.part(schema, "spec.autoscaling")
     assert crd.part(schema, "spec.sinks.lake")["default"] == {}
+
+
+@pytest.mark.parametrize("name", ["podTemplate", "executorPodTemplate"])
+def test_a_pod_template_has_metadata_and_spec_with_anything_below(schema, name):
+    template = crd.part(schema, f"spec.runtime.{name}")
+    assert list(template["properties"]) == ["metadata", "spec"]
+    assert "x-kubernetes-preserve-unknown-fields" not in template
+    for part in template["properties"].values():
+        assert (part["type"], part["x-kubernetes-preserve-unknown-fields"]) == ("object", True)
+        assert "properties" not in part
 
 
 def test_the_status_gets_no_defaults(schema):
@@ -238,7 +246,7 @@ def test_the_page_tells_default_rule_and_change_of_a_field():
     rows = {line.split(" | ")[0]: line for line in text.splitlines() if line.startswith("| `")}
     assert rows["| `replicas`"] == (
         "| `replicas` | integer | `1` | 1 to 500; [see below](#rules-between-fields) "
-        "| Executors; a driver pod, which has none, runs with 1. | `scale` |"
+        "| Executors; more than 1 asks for a SparkApplication, for a driver pod has none and runs with 1. | `scale` |"
     )
     assert rows["| `market`"].endswith("| `refused` |")
     assert "| duration | `10m` |" in rows["| `processors.prices.watermark`"]

@@ -162,7 +162,7 @@ def test_stateless_mode_begins_a_new_checkpoint():
         ({"processors": {"prices": {"threshold": -1}}}, "spec.processors.prices.threshold"),
         ({"replicas": 2, "runtime": {"type": "driverPod"}}, "spec.replicas"),
         ({"surprise": 1}, "spec.surprise is unknown"),
-        ({"runtime": {"podTemplate": {"x": "y" * 1_000_000}}}, "bytes of JSON"),
+        ({"runtime": {"podTemplate": {"spec": {"x": "y" * 1_000_000}}}}, "bytes of JSON"),
     ],
 )
 def test_a_wrong_manifest_is_refused_with_path_value_and_fix(spec, words):

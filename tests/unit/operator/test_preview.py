@@ -98,10 +98,24 @@ def test_the_command_fails_for_a_manifest_that_would_be_refused(tmp_path):
     assert "XPAR" in found["problems"][0]
 
 
-def test_the_command_fails_for_executors_in_a_cluster_without_spark_operator(tmp_path):
-    done = run(tmp_path, "spec: {tickers: [ATW], market: XCAS, runtime: {type: sparkOperator}}\n")
+def test_what_only_a_cluster_knows_is_assumed_where_none_is_asked(tmp_path):
+    spec = (
+        "spec: {tickers: [ATW], market: XCAS, runtime: {type: sparkOperator}, "
+        "source: {credentials: kafka-user, createTopics: {cluster: markets}}}\n"
+    )
+    done = run(tmp_path, spec, "-n", "markets")
+    assert done.exit_code == 0, done.output
+    assert "assumed: namespace markets has the Secret 'kafka-user', with its keys" in done.stdout
+    assert "assumed: the cluster has kubeflow's spark-operator" in done.stdout
+    assert "assumed: the cluster has Strimzi" in done.stdout
+    assert "SparkApplication atw-e1" in done.stdout
+    assert json.loads(run(tmp_path, "spec: {tickers: [ATW], market: XCAS}\n", "--json").stdout)["assumed"] == []
+
+
+def test_what_the_manifest_itself_shows_to_be_wrong_is_refused_without_a_cluster(tmp_path):
+    done = run(tmp_path, "spec: {tickers: [ATW], market: XCAS, source: {certificates: authority}}\n")
     assert done.exit_code == 1
-    assert "refused: spec.runtime.type: sparkOperator, and the cluster has no SparkApplication" in done.stdout
+    assert "refused: spec.source.certificates: goes with user name and password" in done.stdout
 
 
 @pytest.mark.parametrize(

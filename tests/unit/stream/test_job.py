@@ -65,6 +65,12 @@ def test_the_shortest_manifest_is_complete():
         ({"processors": []}, "spec.processors: must be a mapping of fields$"),
         ({"autoscaling": {"mx": 3}}, "spec.autoscaling.mx is unknown; known here: min, max"),
         ({"runtime": {"tolerations": [{"kay": "x"}]}}, "tolerations.0..kay is unknown; known here: key, operator"),
+        (
+            {"runtime": {"executorPodTemplate": {"podTemplate": {"spec": {}}}}},
+            "spec.runtime.executorPodTemplate.podTemplate is unknown; known here: metadata, spec$",
+        ),
+        ({"runtime": {"podTemplate": {"kind": "Pod"}}}, "spec.runtime.podTemplate.kind is unknown; known here: meta"),
+        ({"runtime": {"podTemplate": {"spec": "x"}}}, "spec.runtime.podTemplate.spec: must be a mapping .given: 'x'"),
         ({"tickers": []}, "spec.tickers: needs at least 1 ticker$"),
         ({"tickers": ["ATW"] * 2001}, "spec.tickers: may have at most 2,000 tickers, not 2,001$"),
         ({"tickers": [None]}, "spec.tickers.0.: YAML reads this as empty, and it must be text: put it in quotes"),
