@@ -68,9 +68,7 @@ def train(
     package.write(folder, wanted, manifest)
     version = None
     if push:
-        there = registry(mlflow, home)
-        there.ensure_champion(found, horizon)
-        version = there.push(folder)
+        version = registry(mlflow, home).push(folder)
     told = {
         "ticker": ticker,
         "market": manifest.market,
