@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tickloom.cli.forecasting import AllowJumps, Column, Data, MaxGap, Mlflow, Ticker
+from tickloom.cli.forecasting import AllowJumps, Column, Data, MaxGap, Mlflow, Ticker, installed
 from tickloom.cli.options import AsJson, Dates, Home, Market
 from tickloom.errors import TickloomError
 
@@ -22,6 +22,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command(
     epilog="Examples: tickloom forecast ATW --horizon 5 | tickloom forecast AAPL --data AAPL.csv --version 3 --json"
 )
+@installed()
 def forecast(
     ticker: Ticker,
     horizon: Annotated[int | None, typer.Option(min=1, help="Sessions ahead; default all of the model's.")] = None,

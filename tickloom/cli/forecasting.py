@@ -1,5 +1,7 @@
 """What the verbs of forecasting share: where a history comes from, and which MLflow."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -25,6 +27,17 @@ Mlflow = Annotated[str | None, typer.Option(help="MLflow's tracking URI; default
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")]
 
 
+@contextmanager
+def installed() -> Iterator[None]:
+    """Decorate a verb of forecasting, so that a library that is missing is a sentence."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "tickloom":
+            raise
+        raise TickloomError(f"forecasting needs {error.name}: pip install 'tickloom[forecast]'") from None
+
+
 def history(
     ticker: str,
     data: Path | None,
@@ -39,6 +52,7 @@ def history(
     """Return the history that was asked for, and say on standard error what was noticed in it."""
     from tickloom.forecast import histories
     from tickloom.market.instruments import instruments
+    from tickloom.sources.csvfile import ticker_of
 
     rules: dict[str, Any] = {"most_gap": max_gap, "allow_jumps": allow_jumps}
     if data is None:
@@ -55,6 +69,8 @@ def history(
         known = instruments().get(ticker)
         found = histories.from_lake(data, ticker, market or (known.exchange if known else "XNYS"), **rules)
     else:
+        if ticker_of(data) != ticker and column is None:
+            typer.echo(f"{data.name} is taken as {ticker}", err=True)
         order = cast(Any, dates)
         found = histories.from_file(data, market=market, ticker=ticker, column=column, dates=order, **rules)
     for note in found.notes:
@@ -78,9 +94,6 @@ def registry(uri: str | None, home: Path | None) -> "Registry":
         folder = (home or settings().home).resolve() / "mlflow"
         folder.mkdir(parents=True, exist_ok=True)
         chosen = f"sqlite:///{folder / 'mlflow.db'}"
-    try:
-        from tickloom.forecast.registry import Registry
+    from tickloom.forecast.registry import Registry
 
-        return Registry(chosen)
-    except ModuleNotFoundError as error:
-        raise TickloomError(f"the registry needs {error.name}: pip install 'tickloom[forecast]'") from None
+    return Registry(chosen)

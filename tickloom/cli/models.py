@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from tickloom.cli.forecasting import Mlflow, Ticker
+from tickloom.cli.forecasting import Mlflow, Ticker, installed
 from tickloom.cli.options import AsJson, Home, Market
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(epilog="Examples: tickloom models AAPL | tickloom models AAPL --push .tickloom/models/FOLDER")
+@installed()
 def models(
     ticker: Ticker,
     market: Market = None,

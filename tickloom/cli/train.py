@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tickloom.cli.forecasting import AllowJumps, Column, Data, Horizon, MaxGap, Mlflow, Seed, Ticker
+from tickloom.cli.forecasting import AllowJumps, Column, Data, Horizon, MaxGap, Mlflow, Seed, Ticker, installed
 from tickloom.cli.options import AsJson, Dates, Home, Market
 
 if TYPE_CHECKING:
@@ -19,9 +19,12 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
     epilog="Examples: tickloom train AAPL --model ridge --data AAPL.csv | "
     "tickloom train ATW --model lstm --data closes.csv --column Attijariwafa --market XCAS --folds 4"
 )
+@installed()
 def train(
     ticker: Ticker,
-    model: Annotated[str, typer.Option(help="A model's name; `tickloom train --help` of an unknown one lists them.")],
+    model: Annotated[
+        str, typer.Option(help="A model's name, such as ridge; an unknown one is answered with all names.")
+    ],
     data: Data = None,
     column: Column = None,
     market: Market = None,
@@ -68,9 +71,7 @@ def train(
     package.write(folder, wanted, manifest)
     version = None
     if push:
-        there = registry(mlflow, home)
-        there.ensure_champion(found, horizon)
-        version = there.push(folder)
+        version = registry(mlflow, home).push(folder)
     told = {
         "ticker": ticker,
         "market": manifest.market,

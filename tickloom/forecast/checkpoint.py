@@ -1,5 +1,6 @@
 """The state of a training after an epoch, on disk: tensors and plain numbers, never code."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,14 @@ def read(path: Path) -> dict[str, Any]:
     TickloomError
         The file cannot be read as such.
     """
+    return parse(path.read_bytes(), str(path))
+
+
+def parse(content: bytes, name: str) -> dict[str, Any]:
+    """Return what the bytes of such a file hold, as ``read`` does."""
     try:
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise TickloomError(f"{path}: is missing; copy it from the folder it was saved to") from None
+        found: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # of a torn file torch raises whatever its bytes lead to
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise TickloomError(f"{path}: holds no state of a training ({reason}); remove it to begin anew") from None
+        raise TickloomError(f"{name}: holds no state of a training ({reason}); remove it to begin anew") from None
     return found

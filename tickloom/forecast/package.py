@@ -5,9 +5,10 @@
 
 import importlib.metadata
 import json
+import math
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +16,8 @@ from typing import Any, Self
 from tickloom.errors import TickloomError
 from tickloom.files import write_whole
 from tickloom.forecast.features import VERSION, FeatureFrame
-from tickloom.forecast.models import Model, load
+from tickloom.forecast.models import REFERENCE, Model, load
+from tickloom.forecast.models.naive import Simple
 from tickloom.market.sessions import day_of
 
 MANIFEST, CARD, MODEL = "manifest.json", "card.md", "model"
@@ -43,7 +45,7 @@ class Manifest:
     parameters : dict
         Chosen and learned, of the model's own.
     scores : tuple of dict
-        Rows of the walk-forward's table; empty where none was done.
+        Rows of the walk-forward's table, without what is not a number; empty where none was done.
     verdict : str
         One session ahead against the random walk; ``not evaluated`` where no walk-forward was done.
     environment : dict
@@ -82,13 +84,12 @@ class Manifest:
     ) -> Self:
         """Describe a model that was fitted to the whole of a frame."""
         history = frame.history
-        first = next((it for it in scores if it.get("h") == 1 and it.get("model") == model.name), None)
         return cls(
             model=model.name,
             ticker=history.ticker,
             market=history.market,
             horizon=model.horizon,
-            features=frame.names,
+            features=() if isinstance(model, Simple) else frame.names,
             feature_version=frame.version,
             first_day=day_of(int(history.day[0])).isoformat(),
             last_day=day_of(int(history.day[-1])).isoformat(),
@@ -98,10 +99,28 @@ class Manifest:
             seed=seed,
             parameters=model.parameters(),
             scores=scores,
-            verdict=str(first["verdict"]) if first else "not evaluated",
+            verdict=_verdict(scores, model.name),
             environment=environment(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+    def of_reference(self, model: Model) -> Self:
+        """Describe the random walk beside this model: it learns nothing, so the same data say all of it."""
+        return replace(
+            self,
+            model=REFERENCE,
+            features=(),
+            seed=0,
+            parameters=model.parameters(),
+            verdict=_verdict(self.scores, REFERENCE),
+            environment=environment(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+
+def _verdict(scores: Sequence[Mapping[str, Any]], model: str) -> str:
+    first = next((it for it in scores if it.get("h") == 1 and it.get("model") == model), None)
+    return str(first["verdict"]) if first else "not evaluated"
 
 
 def environment() -> dict[str, str]:
@@ -119,7 +138,20 @@ def write(folder: Path, model: Model, manifest: Manifest) -> None:
     """Write a trained model; the manifest comes last, so that a folder with one is whole."""
     model.save(folder / MODEL)
     write_whole(folder / CARD, card(manifest))
-    write_whole(folder / MANIFEST, json.dumps(asdict(manifest), indent=1, allow_nan=False) + "\n")
+    write_whole(folder / MANIFEST, json.dumps(_finite(asdict(manifest)), indent=1, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """Return it without the numbers that JSON does not have: left out of mappings, null in lists."""
+    if isinstance(value, Mapping):
+        return {key: _finite(it) for key, it in value.items() if not _unsayable(it)}
+    if isinstance(value, (list, tuple)):
+        return [None if _unsayable(it) else _finite(it) for it in value]
+    return value
+
+
+def _unsayable(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def read(folder: Path) -> tuple[Model, Manifest]:
@@ -140,7 +172,13 @@ def read(folder: Path) -> tuple[Model, Manifest]:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return what is known of a trained model."""
+    """Return what is known of a trained model.
+
+    Raises
+    ------
+    TickloomError
+        The folder holds none, or one that this release does not know.
+    """
     path = folder / MANIFEST
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
@@ -150,10 +188,14 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except ValueError as error:
         raise TickloomError(f"{path}: no JSON ({error}); take the folder from its source again") from None
-    if body.get("schema") != SCHEMA:
-        raise TickloomError(f"{path}: schema {body.get('schema')!r} is not {SCHEMA}; train it with this release")
-    body["features"], body["scores"] = tuple(body["features"]), tuple(body["scores"])
-    return Manifest(**body)
+    schema = body.get("schema") if isinstance(body, dict) else None
+    if schema != SCHEMA:
+        raise TickloomError(f"{path}: schema {schema!r} is not {SCHEMA}; train it with this release")
+    names = {it.name for it in fields(Manifest)}
+    if names != set(body):
+        odd = ", ".join(sorted(names ^ set(body)))
+        raise TickloomError(f"{path}: fields are missing or unknown ({odd}); take the folder from its source again")
+    return Manifest(**{**body, "features": tuple(body["features"]), "scores": tuple(body["scores"])})
 
 
 def card(manifest: Manifest) -> str:
@@ -193,7 +235,7 @@ def card(manifest: Manifest) -> str:
 def _row(it: Mapping[str, Any]) -> str:
     def shown(key: str, form: str) -> str:
         value = it.get(key)
-        return "" if value is None else format(value, form)
+        return "" if value is None or _unsayable(value) else format(value, form)
 
     cells = [it["model"], it["h"], shown("rmse", ".4g"), shown("rmsse", ".4f"), shown("direction", ".1%")]
     return "| " + " | ".join(str(cell) for cell in [*cells, shown("base_rate", ".1%"), it.get("verdict", "")]) + " |"

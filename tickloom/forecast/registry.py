@@ -5,17 +5,18 @@ marked as failed. Aliases say which version serves; the first ``champion`` of a 
 """
 
 import json
+import logging
 import math
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tickloom.errors import TickloomError
 from tickloom.forecast import package
-from tickloom.forecast.features import FeatureFrame
 from tickloom.forecast.models import REFERENCE, make
 from tickloom.forecast.package import Manifest
 
@@ -23,6 +24,13 @@ CHAMPION = "champion"
 ARTIFACTS = "package"
 _SQLITE = "sqlite:///"
 _LONGEST_PARAMETER = 500
+_CLIENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # of the client's own accord it tries for minutes
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -61,13 +69,18 @@ class Registry:
     """
 
     def __init__(self, uri: str) -> None:
-        from mlflow import MlflowClient
-
         self.uri = uri
-        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        with self._reachable():
+            from mlflow import MlflowClient
+
+            for name in ("mlflow", "alembic"):
+                logging.getLogger(name).setLevel(logging.WARNING)
+            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def push(self, folder: Path, extra: Mapping[str, Path] | None = None) -> Version:
         """Register the trained model of a folder, and return its version.
+
+        Where the ticker has no champion, the random walk is registered before as the first one.
 
         Parameters
         ----------
@@ -83,34 +96,41 @@ class Registry:
         with self._reachable(
             f"{folder} is whole; register it later with `tickloom models {manifest.ticker} --push {folder}`"
         ):
-            run = self._client.create_run(self._experiment(manifest), run_name=manifest.model, tags=_tags(manifest))
-            try:
-                self._log(run.info.run_id, manifest, folder, extra or {})
-                self._client.set_terminated(run.info.run_id, "FINISHED")
-                made = self._version(manifest, run.info.run_id, run.info.artifact_uri)
-            except BaseException:
-                self._fail(run.info.run_id)
-                raise
-        return made
+            self._ensure_champion(manifest)
+            return self._push(folder, manifest, extra or {})
 
-    def ensure_champion(self, frame: FeatureFrame, horizon: int) -> Version | None:
-        """Register the random walk as the first champion where a ticker has none; return it where that was done."""
-        manifest = Manifest.of(make(REFERENCE, horizon).fit(frame), frame)
-        if CHAMPION in {alias for it in self.versions(manifest.market, manifest.ticker) for alias in it.aliases}:
-            return None
-        with tempfile.TemporaryDirectory() as folder:
-            package.write(Path(folder), make(REFERENCE, horizon).fit(frame), manifest)
-            first = self.push(Path(folder))
-        with self._reachable("the random walk is registered, and is not the champion yet; train once more"):
-            self._client.set_registered_model_alias(first.name, CHAMPION, str(first.number))
-        return first
+    def _push(self, folder: Path, manifest: Manifest, extra: Mapping[str, Path]) -> Version:
+        run = self._client.create_run(self._experiment(manifest), run_name=manifest.model, tags=_tags(manifest))
+        try:
+            self._log(run.info.run_id, manifest, folder, extra)
+            self._client.set_terminated(run.info.run_id, "FINISHED")
+            return self._version(manifest, run.info.run_id, run.info.artifact_uri)
+        except BaseException:
+            self._fail(run.info.run_id)
+            raise
+
+    def _ensure_champion(self, manifest: Manifest) -> None:
+        """Register the random walk as the first champion of a ticker that has none."""
+        known = self._versions(manifest.registered_name)
+        if any(CHAMPION in it.aliases for it in known):
+            return
+        # one that was registered before MLflow broke off will do
+        first = next((it for it in known if it.model == REFERENCE), None)
+        if first is None:
+            naive = make(REFERENCE, manifest.horizon)
+            with tempfile.TemporaryDirectory() as folder:
+                package.write(Path(folder), naive, manifest.of_reference(naive))
+                first = self._push(Path(folder), package.read_manifest(Path(folder)), {})
+        self._client.set_registered_model_alias(first.name, CHAMPION, str(first.number))
 
     def versions(self, market: str, ticker: str) -> list[Version]:
         """Return the versions of a ticker's models, newest first; none where it is unknown."""
-        name = f"tickloom.{market}.{ticker}"
         with self._reachable():
-            found = self._client.search_model_versions(f"name='{name}'")
-            registered = self._client.search_registered_models(f"name='{name}'")
+            return self._versions(f"tickloom.{market}.{ticker}")
+
+    def _versions(self, name: str) -> list[Version]:
+        found = self._client.search_model_versions(f"name='{name}'")
+        registered = self._client.search_registered_models(f"name='{name}'")
         aliases: dict[str, list[str]] = {}
         for model in registered:
             for alias, number in model.aliases.items():
@@ -126,8 +146,6 @@ class Registry:
         TickloomError
             There is no such version.
         """
-        from mlflow.artifacts import download_artifacts
-
         known = self.versions(market, ticker)
         chosen = [it for it in known if version == str(it.number) or version in it.aliases]
         if not chosen:
@@ -137,6 +155,8 @@ class Registry:
                 f"{ticker}` makes one"
             )
         with self._reachable():
+            from mlflow.artifacts import download_artifacts
+
             download_artifacts(
                 run_id=chosen[0].run, artifact_path=ARTIFACTS, dst_path=str(folder), tracking_uri=self.uri
             )
@@ -164,35 +184,52 @@ class Registry:
     def _version(self, manifest: Manifest, run: str, artifacts: str) -> Version:
         from mlflow.exceptions import MlflowException
 
-        name = manifest.registered_name
+        name, new = manifest.registered_name, True
         try:
             self._client.create_registered_model(name, description=f"Forecasts of {manifest.ticker}")
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+            new = False
         tags = {"model": manifest.model, "verdict": manifest.verdict, "created": manifest.created}
-        made = self._client.create_model_version(
-            name, f"{artifacts}/{ARTIFACTS}", run, tags=tags, description=package.card(manifest)
-        )
+        source, text = f"{artifacts}/{ARTIFACTS}", package.card(manifest)
+        try:
+            made = self._client.create_model_version(name, source, run, tags=tags, description=text)
+        except BaseException:
+            with suppress(Exception):  # a name without versions is half of a registration
+                if new and not self._client.search_model_versions(f"name='{name}'"):
+                    self._client.delete_registered_model(name)
+            raise
         return _of(made, ())
 
     def _fail(self, run: str) -> None:
         """Mark a run as failed, if MLflow still hears it."""
-        try:
+        with suppress(Exception):
             self._client.set_terminated(run, "FAILED")
-        except Exception:
-            return
 
     @contextmanager
     def _reachable(self, then: str = "") -> Iterator[None]:
-        from mlflow.exceptions import MlflowException
+        with _settings():
+            from mlflow.exceptions import MlflowException
 
-        try:
-            yield
-        except (MlflowException, OSError) as error:
-            words = str(error).splitlines()[0][:300]
-            fix = then or "see that it runs, and that TICKLOOM_MLFLOW and MLFLOW_TRACKING_USERNAME are right"
-            raise TickloomError(f"MLflow at {self.uri}: {words}; {fix}") from None
+            try:
+                yield
+            except (MlflowException, OSError) as error:
+                words = next(iter(str(error).splitlines()), type(error).__name__)[:300]
+                fix = then or "see that it runs, and that TICKLOOM_MLFLOW and MLFLOW_TRACKING_USERNAME are right"
+                raise TickloomError(f"MLflow at {self.uri}: {words}; {fix}") from None
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Set what MLflow's client reads from the environment, where the user has not, and put it back afterwards."""
+    chosen = {name: value for name, value in _CLIENT.items() if name not in os.environ}
+    os.environ.update(chosen)
+    try:
+        yield
+    finally:
+        for name in chosen:
+            os.environ.pop(name, None)
 
 
 def _of(found: Any, aliases: Any) -> Version:

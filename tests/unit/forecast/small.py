@@ -16,7 +16,7 @@ def small(name="lstm", horizon=HORIZON, **more) -> Network:
 
 def weights(model: Network) -> dict[str, np.ndarray]:
     """Return all that it learned, by name."""
-    return {name: it.numpy() for name, it in model._trained.network.state_dict().items()}
+    return {name: it.numpy() for name, it in model._network.state_dict().items()}
 
 
 def same(first: Network, second: Network) -> bool:

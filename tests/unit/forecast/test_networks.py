@@ -144,7 +144,7 @@ def test_explanations_add_up_and_name_every_feature(fitted, walk):
     assert list(found) == list(walk.names)
     assert all(it >= 0 for it in found.values())
     windows = windows_at(walk.values, rows, WINDOW)
-    network = fitted._trained.network
+    network = fitted._network
     baseline = network(network.mean.expand(1, WINDOW, -1)).mean().item()
     added = integrated_gradients(network, windows, 1).sum(1)
     moved = fitted.predict(walk, rows).mean.mean(1) - baseline

@@ -94,14 +94,18 @@ class Model(ABC):
         TickloomError
             A row lies where features or earlier sessions are missing, or the features are not those it was fitted to.
         """
-        wanted = np.asarray([len(frame) - 1] if rows is None else rows, np.int64)
+        return self._predict(frame, self.checked_rows(frame, [len(frame) - 1] if rows is None else rows))
+
+    def checked_rows(self, frame: FeatureFrame, rows: Sequence[int] | Rows) -> Rows:
+        """Return cutoffs as an array, or raise a TickloomError where one cannot be forecast from."""
+        wanted = np.asarray(rows, np.int64)
         first = frame.ready + self.reads_before
         if len(wanted) and (wanted.min() < first or wanted.max() >= len(frame)):
             raise TickloomError(
                 f"{frame.history.ticker}: {self.name} cannot forecast from session {wanted.min()}..{wanted.max()} of "
                 f"{len(frame)}; possible from {first} on"
             )
-        return self._predict(frame, wanted)
+        return wanted
 
     @abstractmethod
     def _fit(self, frame: FeatureFrame, seed: int, progress: Progress | None) -> None: ...

@@ -8,8 +8,10 @@ import numpy as np
 from tickloom.forecast.features import FeatureFrame
 from tickloom.forecast.history import Floats
 from tickloom.forecast.models.base import Progress
-from tickloom.forecast.models.exported import INPUT, OPSETS, Exported
+from tickloom.forecast.models.graphs import OPSETS
 from tickloom.forecast.models.linear import training_rows
+from tickloom.forecast.models.onnx import OnnxModel
+from tickloom.forecast.windows import Windows
 
 _OPTIONS: dict[str, Any] = {
     "objective": "regression",
@@ -27,11 +29,12 @@ _OPTIONS: dict[str, Any] = {
     "verbosity": -1,
 }
 _ROUNDS, _PATIENCE = 200, 20
+_INPUT = "features"
 _CHECKED = 0.15
 """Share of the rows, the last ones, on which the number of trees is chosen."""
 
 
-class LightGbm(Exported):
+class LightGbm(OnnxModel):
     """Gradient-boosted trees of LightGBM, one set for each number of sessions ahead (direct).
 
     The number of trees is where the error on the last part of the training sessions is least; between that part and
@@ -41,21 +44,17 @@ class LightGbm(Exported):
 
     name: ClassVar[str] = "lightgbm"
 
-    def __init__(self, horizon: int) -> None:
-        super().__init__(horizon)
-        self.trees: tuple[int, ...] = ()
-        self._boosters: list[Any] = []
+    _boosters: list[Any]
 
     @property
     def least_rows(self) -> int:
         """Two years of sessions, as there are some forty features."""
         return 250 + 2 * self.horizon
 
-    def _fit(self, frame: FeatureFrame, seed: int, progress: Progress | None) -> None:
+    def _learn(self, frame: FeatureFrame, seed: int, progress: Progress | None) -> dict[str, Any]:
         import lightgbm
 
         inputs, targets = training_rows(frame, self.horizon)
-        self.remember(frame, inputs, targets)
         rounded = inputs.astype(np.float32)
         checked = len(rounded) - int(_CHECKED * len(rounded))
         learned = lightgbm.Dataset(rounded[: checked - self.horizon], params=_OPTIONS)
@@ -71,14 +70,12 @@ class LightGbm(Exported):
             self._boosters.append(_rounded(lightgbm.train(_OPTIONS, whole.set_label(target), trees[-1])))
             if progress:
                 progress((ahead + 1) / self.horizon, {"trees": float(trees[-1])})
-        self.trees = tuple(trees)
+        return {"trees": trees}
 
-    def fitted(self, values: Floats) -> Floats:
-        """Return log-returns by the boosters."""
-        rounded = values.astype(np.float32)
-        return np.column_stack([it.predict(rounded, num_threads=1) for it in self._boosters])
+    def _fitted(self, windows: Windows) -> Floats:
+        return np.column_stack([it.predict(windows[:, -1], num_threads=1) for it in self._boosters])
 
-    def graph(self) -> bytes:
+    def _graph(self) -> Any:
         """Return one ensemble of all trees, with as many targets as sessions ahead."""
         from onnx import TensorProto, helper
         from onnxmltools import convert_lightgbm
@@ -87,7 +84,7 @@ class LightGbm(Exported):
         joined: dict[str, Any] = {}
         width, before = len(self.features), 0
         for target, booster in enumerate(self._boosters):
-            one = convert_lightgbm(booster, initial_types=[(INPUT, FloatTensorType([None, width]))], zipmap=False)
+            one = convert_lightgbm(booster, initial_types=[(_INPUT, FloatTensorType([None, width]))], zipmap=False)
             node = next(it for it in one.graph.node if it.op_type == "TreeEnsembleRegressor")
             found = {it.name: helper.get_attribute_value(it) for it in node.attribute}
             count = max(found["target_treeids"]) + 1
@@ -98,24 +95,15 @@ class LightGbm(Exported):
             for name, value in found.items():
                 joined[name] = [*joined.get(name, []), *value] if isinstance(value, list) else value
         joined["n_targets"] = self.horizon
-        node = helper.make_node("TreeEnsembleRegressor", [INPUT], ["returns"], domain="ai.onnx.ml", **joined)
+        node = helper.make_node("TreeEnsembleRegressor", [_INPUT], ["returns"], domain="ai.onnx.ml", **joined)
         graph = helper.make_graph(
             [node],
             self.name,
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [None, width])],
+            [helper.make_tensor_value_info(_INPUT, TensorProto.FLOAT, [None, width])],
             [helper.make_tensor_value_info("returns", TensorProto.FLOAT, [None, self.horizon])],
         )
         opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
-        content: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
-        return content
-
-    def state(self) -> dict[str, Any]:
-        """Return the number of trees for each session ahead."""
-        return {"trees": list(self.trees)}
-
-    def restore(self, state: Any) -> None:
-        """Take it."""
-        self.trees = tuple(state["trees"])
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
 def _rounded(booster: Any) -> Any:

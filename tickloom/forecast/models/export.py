@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tickloom.forecast.history import Floats
-from tickloom.forecast.models.onnx import OPSET
+from tickloom.forecast.models.graphs import OPSETS
 from tickloom.forecast.settled import settled
 from tickloom.forecast.training import Scaled
 from tickloom.forecast.windows import Windows
@@ -37,7 +37,7 @@ def graph_of(network: Scaled, window: int) -> Any:
             input_names=["windows"],
             output_names=["log_returns"],
             dynamic_axes={"windows": {0: "batch"}, "log_returns": {0: "batch"}},
-            opset_version=OPSET,
+            opset_version=OPSETS[""],
             dynamo=False,
         )
         return onnx.load(path)

@@ -8,8 +8,10 @@ import numpy as np
 from tickloom.forecast.features import FeatureFrame
 from tickloom.forecast.history import Floats
 from tickloom.forecast.models.base import Prediction, Progress, Rows
-from tickloom.forecast.models.exported import INPUT, OPSETS, Exported
+from tickloom.forecast.models.graphs import OPSETS
 from tickloom.forecast.models.naive import Simple
+from tickloom.forecast.models.onnx import OnnxModel
+from tickloom.forecast.windows import Windows
 
 _ALPHAS = np.logspace(0, 6, 13)
 
@@ -49,7 +51,7 @@ class Ar1(Simple):
         self.constant, self.phi = float(state["constant"]), float(state["phi"])
 
 
-class Ridge(Exported):
+class Ridge(OnnxModel):
     """A ridge regression on the session's standardised features, one for each number of sessions ahead.
 
     The penalty is the one of ``_ALPHAS`` with the least leave-one-out error one session ahead, where targets do not
@@ -58,49 +60,35 @@ class Ridge(Exported):
 
     name: ClassVar[str] = "ridge"
 
-    def __init__(self, horizon: int) -> None:
-        super().__init__(horizon)
-        self.alpha = np.nan
-        self._pipeline: Any = None
+    _pipeline: Any = None
 
     @property
     def least_rows(self) -> int:
         """Two years of sessions, as there are some forty features."""
         return 250 + self.horizon
 
-    def _fit(self, frame: FeatureFrame, seed: int, progress: Progress | None) -> None:
+    def _learn(self, frame: FeatureFrame, seed: int, progress: Progress | None) -> dict[str, Any]:
         from sklearn.linear_model import Ridge as Regression
         from sklearn.linear_model import RidgeCV
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
         inputs, targets = training_rows(frame, self.horizon)
-        self.remember(frame, inputs, targets)
         scaled = StandardScaler().fit_transform(inputs)
-        self.alpha = float(RidgeCV(_ALPHAS).fit(scaled, targets[:, 0]).alpha_)
-        self._pipeline = make_pipeline(StandardScaler(), Regression(self.alpha)).fit(inputs, targets)
+        alpha = float(RidgeCV(_ALPHAS).fit(scaled, targets[:, 0]).alpha_)
+        self._pipeline = make_pipeline(StandardScaler(), Regression(alpha)).fit(inputs, targets)
+        return {"alpha": alpha}
 
-    def fitted(self, values: Floats) -> Floats:
-        """Return log-returns by the regression."""
-        found: Floats = self._pipeline.predict(values)
-        return found.reshape(len(values), self.horizon)
+    def _fitted(self, windows: Windows) -> Floats:
+        found: Floats = self._pipeline.predict(windows[:, -1].astype(np.float64))
+        return found.reshape(len(windows), self.horizon)
 
-    def graph(self) -> bytes:
-        """Return scaler and regression."""
+    def _graph(self) -> Any:
         from skl2onnx import to_onnx
         from skl2onnx.common.data_types import FloatTensorType
 
-        kind = [(INPUT, FloatTensorType([None, len(self.features)]))]
-        content: bytes = to_onnx(self._pipeline, initial_types=kind, target_opset=OPSETS).SerializeToString()
-        return content
-
-    def state(self) -> dict[str, Any]:
-        """Return the penalty."""
-        return {"alpha": self.alpha}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take it."""
-        self.alpha = float(state["alpha"])
+        kind = [("features", FloatTensorType([None, len(self.features)]))]
+        return to_onnx(self._pipeline, initial_types=kind, target_opset=dict(OPSETS))
 
 
 def training_rows(frame: FeatureFrame, horizon: int) -> tuple[Floats, Floats]:

@@ -8,28 +8,26 @@ import importlib.metadata
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tickloom.errors import TickloomError
 from tickloom.forecast.features import FeatureFrame
 from tickloom.forecast.history import Floats
-from tickloom.forecast.models import onnx
 from tickloom.forecast.models.base import Progress, Rows
+from tickloom.forecast.models.onnx import OnnxModel
 from tickloom.forecast.recipe import Recipe
-from tickloom.forecast.windows import Parts, Windows, least_rows, parts, windows_at
+from tickloom.forecast.windows import Parts, Windows, least_rows, parts
 
 if TYPE_CHECKING:
-    from tickloom.forecast.training import Scaled, Trained
+    from tickloom.forecast.training import Scaled
 
 WEIGHTS = "weights.pt"
 """The weights in torch's format, for explanations and further training; read with ``weights_only``."""
-_SAID = ("horizon", "strategy", "options", "seed", "weights", "best_epoch", "torch")
-_SAMPLE = 64  # windows of the training's end on which a graph is compared with its network
 
 
-class Network(onnx.OnnxModel):
+class Network(OnnxModel):
     """A network on a window of features, with one output for each of 1..horizon sessions ahead.
 
     Parameters
@@ -48,6 +46,7 @@ class Network(onnx.OnnxModel):
     """
 
     random: ClassVar[bool] = True
+    beside: ClassVar[tuple[str, ...]] = (WEIGHTS,)
     usual_window: ClassVar[int] = 60
 
     def __init__(self, horizon: int, *, window: int | None = None, width: float = 1.0, **options: Any) -> None:
@@ -59,11 +58,7 @@ class Network(onnx.OnnxModel):
             raise TickloomError(f"{self.name}: width {width} must be above 0 and at most 8, a share of the usual units")
         self.width = width
         self.recipe = Recipe.of(self.name, options)
-        self.seed: int | None = None
-        self._trained: Trained | None = None
         self._network: Scaled | None = None
-        self._sample: Windows | None = None
-        self._folder: Path | None = None
 
     @property
     def least_rows(self) -> int:
@@ -73,9 +68,7 @@ class Network(onnx.OnnxModel):
     @property
     def epochs(self) -> list[dict[str, float]]:
         """``epoch, loss, val_loss, lr`` of each epoch of the training."""
-        if self._trained is not None:
-            return self._trained.epochs
-        return list((self._loaded or {}).get("epochs", []))
+        return list(self.learned.get("epochs", []))
 
     def options(self) -> dict[str, Any]:
         """Return window, width and the recipe's choices."""
@@ -85,22 +78,19 @@ class Network(onnx.OnnxModel):
         """Return which cutoffs of a frame are learned from, and which end the training."""
         return parts(len(frame), frame.ready, self.window, self.horizon, self.recipe.validation)
 
-    def _fit(self, frame: FeatureFrame, seed: int, progress: Progress | None) -> None:
+    def _learn(self, frame: FeatureFrame, seed: int, progress: Progress | None) -> dict[str, Any]:
         try:
-            from tickloom.forecast.models.architectures import BUILDERS
+            from tickloom.forecast.models.architectures import BUILDERS, count
             from tickloom.forecast.training import train
         except ModuleNotFoundError as error:
             raise _without(error, f"training {self.name}") from None
         if seed < 0:
             raise TickloomError(f"{self.name}: seed {seed} must be 0 or more")
-        self._begin(frame)
-        self._trained = self._network = self._folder = None
-        split = self.parts(frame)
         folder = self.recipe.checkpoints
-        self._trained = train(
+        trained = train(
             lambda: BUILDERS[self.name](len(frame.names), self.horizon, self.width),
             frame,
-            split,
+            self.parts(frame),
             self.window,
             self.horizon,
             self.recipe,
@@ -108,12 +98,18 @@ class Network(onnx.OnnxModel):
             state=folder / f"{self.name}-{self._key(frame, seed)}.pt" if folder else None,
             progress=progress,
         )
-        self.seed, self._network = seed, self._trained.network
-        self._sample = windows_at(frame.values, split.validation[-_SAMPLE:], self.window)
+        self._network = trained.network
+        return {
+            "seed": seed,
+            "weights": count(trained.network),
+            "best_epoch": trained.best,
+            "torch": _torch_version(),
+            "epochs": trained.epochs,
+        }
 
     def _key(self, frame: FeatureFrame, seed: int) -> str:
         """Return what is the same for two trainings that must come to the same result."""
-        said = {**self.contract.as_json(), **self.options(), "seed": seed, "torch": _torch_version()}
+        said = {**self.contract(frame).as_json(), **self.options(), "seed": seed, "torch": _torch_version()}
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
         digest.update(frame.history.sha256.encode())
         digest.update(np.ascontiguousarray(frame.values).tobytes())
@@ -127,46 +123,41 @@ class Network(onnx.OnnxModel):
     def _torch(self) -> "Scaled":
         """Return the network; of a loaded model, from its weights."""
         if self._network is None:
-            if self._folder is None:
+            if self._saved is None:
                 raise self._unfitted()
             from tickloom.forecast import checkpoint
             from tickloom.forecast.models.architectures import BUILDERS
             from tickloom.forecast.training import Scale, Scaled
 
+            if WEIGHTS not in self._saved.files:
+                raise TickloomError(
+                    f"{self.name}: was loaded from a folder without {WEIGHTS}, which explaining it needs; copy it from "
+                    "the folder it was saved to, and load the model again"
+                )
             k = len(self.features)
             net = BUILDERS[self.name](k, self.horizon, self.width)
             self._network = Scaled(net, Scale(np.zeros(k), np.ones(k), np.ones(self.horizon))).eval()
-            self._network.load_state_dict(checkpoint.read(self._folder / WEIGHTS))
+            self._network.load_state_dict(checkpoint.parse(self._saved.files[WEIGHTS], WEIGHTS))
         return self._network
 
+    def _graph(self) -> Any:
+        from tickloom.forecast.models.export import graph_of
+
+        return graph_of(self._torch(), self.window)
+
     def save(self, folder: Path) -> None:
-        """Write ``model.onnx``, ``parameters.json`` and ``weights.pt``; of a loaded model, copy them.
+        """Write ``model.onnx``, ``parameters.json`` and ``weights.pt``; of a loaded model, what it was loaded from.
 
         Raises
         ------
         TickloomError
             It was neither fitted nor loaded, or the graph does not give the network's forecasts.
         """
-        if self._trained is None or self._sample is None:
-            if self._folder is None:
-                raise self._unfitted()
-            onnx.copy(self._folder, folder, WEIGHTS)
-            return
-        from tickloom.forecast import checkpoint
-        from tickloom.forecast.models.export import graph_of
+        super().save(folder)
+        if self._saved is None:
+            from tickloom.forecast import checkpoint
 
-        network = self._trained.network
-        said = {**self.parameters(), "epochs": self._trained.epochs}
-        expected = self._fitted(self._sample)
-        onnx.write(folder, graph_of(network, self.window), self.contract, self._sample, expected, said)
-        checkpoint.write(folder / WEIGHTS, network.state_dict())
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Return a model that forecasts through onnxruntime; torch is asked for by ``explain`` alone."""
-        made = super().load(folder)
-        made._folder = folder
-        return made
+            checkpoint.write(folder / WEIGHTS, self._torch().state_dict())
 
     def explain(self, frame: FeatureFrame, rows: Rows) -> Mapping[str, float]:
         """Return how far each feature moves the forecasts from these rows, by integrated gradients.
@@ -195,19 +186,8 @@ class Network(onnx.OnnxModel):
 
     def parameters(self) -> Mapping[str, Any]:
         """Return choices, size and outcome of the training."""
-        if self._loaded is not None:
-            return {name: self._loaded[name] for name in _SAID if name in self._loaded}
-        said: dict[str, Any] = {"horizon": self.horizon, "strategy": "direct", "options": self.options()}
-        if self._trained is not None:
-            from tickloom.forecast.models.architectures import count
-
-            said |= {
-                "seed": self.seed,
-                "weights": count(self._trained.network),
-                "best_epoch": self._trained.best,
-                "torch": _torch_version(),
-            }
-        return said
+        found = {"horizon": self.horizon, "strategy": "direct", "options": self.options(), **self.learned}
+        return {name: it for name, it in found.items() if name != "epochs"}
 
 
 class Lstm(Network):
