@@ -226,7 +226,7 @@ def _bare_epoch(frame: FeatureFrame) -> float:
 def _bare_onnx(folder: Path, frame: FeatureFrame) -> tuple[float, float]:
     import onnxruntime
 
-    from tickloom.forecast.models.onnx import GRAPH
+    from tickloom.forecast.models.graphs import GRAPH
     from tickloom.forecast.windows import windows_at
 
     options = onnxruntime.SessionOptions()
