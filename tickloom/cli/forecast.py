@@ -46,6 +46,7 @@ def forecast(
     from tickloom.cli.forecasting import history, registry
     from tickloom.forecast import package as packages
     from tickloom.forecast.features import feature_frame
+    from tickloom.forecast.intervals import volatility
     from tickloom.forecast.walk import long_frame
 
     found = history(
@@ -61,7 +62,9 @@ def forecast(
     with tempfile.TemporaryDirectory() as folder:
         if package is None:
             registry(mlflow, home).pull(found.market, ticker, Path(folder), version)
-        model, manifest = packages.read(package or Path(folder) / "package")
+        place = package or Path(folder) / "package"
+        model, manifest = packages.read(place)
+        errors = packages.read_errors(place)
     if (manifest.ticker, manifest.market) != (ticker, found.market):
         raise TickloomError(
             f"the model is of {manifest.ticker} on {manifest.market}, the prices are of {ticker} on {found.market}; "
@@ -74,8 +77,11 @@ def forecast(
         )
     frame = feature_frame(found, manifest.features)
     made = model.predict(frame)
-    long = long_frame(frame, made.rows, made.mean)[: horizon or manifest.horizon]
-    long["model"] = manifest.model
+    long = long_frame(frame, made.rows, made.mean).assign(model=manifest.model)
+    if errors is not None:
+        known = float(volatility(found)[-1])
+        long = long.assign(**errors.intervals(float(found.close[-1]), made.mean[0], known))
+    long = long[: horizon or manifest.horizon]
     if as_json:
         typer.echo(json.dumps(_object(long, manifest)))
         return
@@ -83,7 +89,7 @@ def forecast(
 
 
 def _object(long: "pd.DataFrame", manifest: "Manifest") -> dict[str, object]:
-    rows = long[["unique_id", "ds", "cutoff", "h", "model", "y_hat"]].copy()
+    rows = long.drop(columns=["y", "y_cutoff"])
     for name in ("ds", "cutoff"):
         rows[name] = rows[name].dt.strftime("%Y-%m-%d")
     told = {name: getattr(manifest, name) for name in ("ticker", "market", "model", "verdict", "last_day")}
@@ -95,9 +101,12 @@ def _print(long: "pd.DataFrame", manifest: "Manifest") -> None:
     from rich.table import Table
 
     cutoff, close = long["cutoff"].iloc[0], long["y_cutoff"].iloc[0]
-    table = Table("session", "ahead", "close", "change")
-    for day, ahead, price in zip(long["ds"], long["h"], long["y_hat"], strict=True):
-        table.add_row(f"{day:%Y-%m-%d}", str(ahead), f"{price:.4f}", f"{price / close - 1:+.2%}")
+    levels = [it.removeprefix("lo-") for it in map(str, long.columns) if it.startswith("lo-")]
+    table = Table("session", "ahead", "close", "change", *(f"{level} %" for level in levels))
+    for row in long.to_dict("records"):
+        price = row["y_hat"]
+        spans = [f"{row[f'lo-{level}']:.4f} to {row[f'hi-{level}']:.4f}" for level in levels]
+        table.add_row(f"{row['ds']:%Y-%m-%d}", str(row["h"]), f"{price:.4f}", f"{price / close - 1:+.2%}", *spans)
     console = Console()
     console.print(table)
     said = f"{manifest.model} from the close of {cutoff:%Y-%m-%d}, {close:.4f}"

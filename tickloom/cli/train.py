@@ -11,6 +11,7 @@ from tickloom.cli.options import AsJson, Dates, Home, Market
 
 if TYPE_CHECKING:
     from tickloom.forecast.features import FeatureFrame
+    from tickloom.forecast.residuals import ConformalResiduals
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -63,12 +64,12 @@ def train(
             allow_jumps=allow_jumps,
         )
     )
-    scores = _judged(found, model, horizon, folds, test, seed) if folds else ()
+    scores, errors = _judged(found, model, horizon, folds, test, seed) if folds else ((), {})
     with _bar("learning") as tell:
         wanted.fit(found, seed=seed, progress=tell)
     manifest = package.Manifest.of(wanted, found, seed=seed, scores=scores)
     folder = out or _folder(home, manifest.registered_name, model)
-    package.write(folder, wanted, manifest)
+    package.write(folder, wanted, manifest, errors)
     version = None
     if push:
         version = registry(mlflow, home).push(folder)
@@ -93,10 +94,12 @@ def train(
 
 def _judged(
     found: "FeatureFrame", model: str, horizon: int, folds: int, test: int, seed: int
-) -> tuple[dict[str, Any], ...]:
+) -> "tuple[tuple[dict[str, Any], ...], dict[str, ConformalResiduals]]":
+    """Return the scores beside the random walk's, and both models' errors where there are enough for intervals."""
     from tickloom.forecast.accuracy import score
     from tickloom.forecast.folds import Plan
-    from tickloom.forecast.models import BASELINES
+    from tickloom.forecast.intervals import CALIBRATION, conformal_residuals, with_volatility
+    from tickloom.forecast.models import BASELINES, REFERENCE
     from tickloom.forecast.walk import walk_forward
 
     names = [*BASELINES, *([model] if model not in BASELINES else [])]
@@ -110,7 +113,12 @@ def _judged(
         )
     table = score(long).table
     rows = json.loads(table[table["model"].isin({model, "random_walk"})].to_json(orient="records"))
-    return tuple({key: value for key, value in row.items() if value is not None} for row in rows)
+    scores = tuple({key: value for key, value in row.items() if value is not None} for row in rows)
+    if folds * test < CALIBRATION:
+        typer.echo(f"{folds * test} forecasts are too few for intervals, which need {CALIBRATION}", err=True)
+        return scores, {}
+    told = with_volatility(long, [found.history])
+    return scores, {name: conformal_residuals(told, name) for name in (model, REFERENCE)}
 
 
 def _folder(home: Path | None, name: str, model: str) -> Path:

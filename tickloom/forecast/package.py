@@ -18,8 +18,11 @@ from tickloom.files import write_whole
 from tickloom.forecast.features import VERSION, FeatureFrame
 from tickloom.forecast.models import REFERENCE, Model, load
 from tickloom.forecast.models.naive import Simple
+from tickloom.forecast.residuals import FILE as ERRORS
+from tickloom.forecast.residuals import ConformalResiduals
 from tickloom.market.sessions import day_of
 
+Errors = Mapping[str, ConformalResiduals]
 MANIFEST, CARD, MODEL = "manifest.json", "card.md", "model"
 SCHEMA = 1
 _PACKAGES = ("tickloom", "numpy", "pandas", "scikit-learn", "statsforecast", "lightgbm", "torch", "onnx", "onnxruntime")
@@ -134,11 +137,25 @@ def environment() -> dict[str, str]:
     return found
 
 
-def write(folder: Path, model: Model, manifest: Manifest) -> None:
-    """Write a trained model; the manifest comes last, so that a folder with one is whole."""
+def write(folder: Path, model: Model, manifest: Manifest, errors: Errors | None = None) -> None:
+    """Write a trained model; the manifest comes last, so that a folder with one is whole.
+
+    Parameters
+    ----------
+    errors
+        By model's name, its own and the random walk's: with them forecasts have intervals.
+    """
     model.save(folder / MODEL)
+    for name, made in (errors or {}).items():
+        made.save(folder if name == model.name else folder / name)
     write_whole(folder / CARD, card(manifest))
     write_whole(folder / MANIFEST, json.dumps(_finite(asdict(manifest)), indent=1, allow_nan=False) + "\n")
+
+
+def read_errors(folder: Path, model: str | None = None) -> ConformalResiduals | None:
+    """Return the errors of the trained model, or of the one named that was written beside it; None without any."""
+    place = folder if model is None else folder / model
+    return ConformalResiduals.load(place) if (place / ERRORS).is_file() else None
 
 
 def _finite(value: Any) -> Any:

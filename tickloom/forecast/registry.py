@@ -19,6 +19,7 @@ from tickloom.errors import TickloomError
 from tickloom.forecast import package
 from tickloom.forecast.models import REFERENCE, make
 from tickloom.forecast.package import Manifest
+from tickloom.forecast.residuals import ConformalResiduals
 
 CHAMPION = "champion"
 ARTIFACTS = "package"
@@ -96,7 +97,7 @@ class Registry:
         with self._reachable(
             f"{folder} is whole; register it later with `tickloom models {manifest.ticker} --push {folder}`"
         ):
-            self._ensure_champion(manifest)
+            self._ensure_champion(manifest, package.read_errors(folder, REFERENCE))
             return self._push(folder, manifest, extra or {})
 
     def _push(self, folder: Path, manifest: Manifest, extra: Mapping[str, Path]) -> Version:
@@ -109,7 +110,7 @@ class Registry:
             self._fail(run.info.run_id)
             raise
 
-    def _ensure_champion(self, manifest: Manifest) -> None:
+    def _ensure_champion(self, manifest: Manifest, errors: ConformalResiduals | None) -> None:
         """Register the random walk as the first champion of a ticker that has none."""
         known = self._versions(manifest.registered_name)
         if any(CHAMPION in it.aliases for it in known):
@@ -119,7 +120,8 @@ class Registry:
         if first is None:
             naive = make(REFERENCE, manifest.horizon)
             with tempfile.TemporaryDirectory() as folder:
-                package.write(Path(folder), naive, manifest.of_reference(naive))
+                own = {REFERENCE: errors} if errors is not None else {}
+                package.write(Path(folder), naive, manifest.of_reference(naive), own)
                 first = self._push(Path(folder), package.read_manifest(Path(folder)), {})
         self._client.set_registered_model_alias(first.name, CHAMPION, str(first.number))
 

@@ -63,3 +63,22 @@ def test_prices_of_closes_alone_do_not_do_for_a_model_of_more(learned, prices, m
     with pytest.raises(TickloomError, match=r"needs .*, which FOC\.csv lacks"):
         call(forecast.app, "FOC", "--data", bare, "--package", folder)
     assert len(asked(forecast.app, "FOC", "--data", bare, "--mlflow", mlflow)["forecast"]) == HORIZON
+
+
+def test_forecasts_have_intervals_where_the_model_was_judged(prices, mlflow, tmp_path, call, asked):
+    file, out = prices("FOD"), tmp_path / "judged"
+    words = ("--model", "ridge", "--folds", 2, "--test", 60, "--horizon", 2, "--out", out, "--mlflow", mlflow)
+    call(train.app, "FOD", "--data", file, *words)
+    for where in (("--package", out), ("--mlflow", mlflow)):  # the ridge, and the champion that came before it
+        for row in asked(forecast.app, "FOD", "--data", file, *where)["forecast"]:
+            assert row["lo-95"] < row["lo-80"] < row["hi-80"] < row["hi-95"]
+            assert row["lo-95"] < row["y_hat"] < row["hi-95"]
+    assert "80 %" in call(forecast.app, "FOD", "--data", file, "--package", out).stdout
+
+
+def test_few_forecasts_make_no_intervals(prices, tmp_path, call, asked):
+    file, out = prices("FOE"), tmp_path / "few"
+    words = ("--model", "drift", "--folds", 2, "--test", 30, "--horizon", 1, "--out", out, "--no-push")
+    said = call(train.app, "FOE", "--data", file, *words)
+    assert "60 forecasts are too few for intervals, which need 100" in said.stderr
+    assert "lo-80" not in asked(forecast.app, "FOE", "--data", file, "--package", out)["forecast"][0]
