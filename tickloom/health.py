@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -38,6 +39,11 @@ def serve_routes(host: str, port: int, routes: Mapping[str, Callable[[], Answer]
     known = f"known: {' '.join(routes)}\n".encode()
 
     class Handler(BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            # Who asks may hang up before the answer, as the kubelet does when its time is over.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                super().handle()
+
         def do_GET(self) -> None:
             route = routes.get(self.path.split("?")[0])
             status, kind, body = route() if route else (404, "text/plain; charset=utf-8", known)

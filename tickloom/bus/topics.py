@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 PARTITIONS = 3
 _AGAIN_S = 0.2
+_SEEN_WITHIN_S = 5.0
 
 
 def topic_name(role: str) -> str:
@@ -105,7 +106,10 @@ def _compare(admin: AdminClient, there: dict[str, Role], replication: int, timeo
     """Warn of each difference between the topics and what this version would make."""
     if not there:
         return
-    described = admin.list_topics(timeout=timeout_s).topics
+    described = _described(admin, there, timeout_s)
+    there = {name: role for name, role in there.items() if name in described}
+    if not there:
+        return
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in there]
     try:
         configs = _configs(admin, resources, timeout_s)
@@ -125,6 +129,20 @@ def _compare(admin: AdminClient, there: dict[str, Role], replication: int, timeo
         }
         if different:
             log.warning("topic exists with other settings and is left as it is", topic=name, **different)
+
+
+def _described(admin: AdminClient, names: Iterable[str], timeout_s: float) -> dict[str, TopicMetadata]:
+    """Return what the broker tells of topics, by name; those that another process has just made may take a moment."""
+    end = time.monotonic() + min(timeout_s, _SEEN_WITHIN_S)
+    while True:
+        described = admin.list_topics(timeout=timeout_s).topics
+        unseen = sorted(set(names) - set(described))
+        if not unseen:
+            return described
+        if time.monotonic() > end:
+            log.info("topics exist but are not described yet and are not compared", topics=unseen)
+            return described
+        time.sleep(_AGAIN_S)
 
 
 def _configs(admin: AdminClient, resources: list[ConfigResource], timeout_s: float) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import threading
@@ -29,7 +28,7 @@ from tickloom.flag import Flag
 from tickloom.manifest.model import milliseconds
 from tickloom.market.sessions import session_table
 from tickloom.store.connect import parse_contact_points
-from tickloom.stream import app, control, faults, memory
+from tickloom.stream import app, control, failures, faults, memory
 from tickloom.stream.checkpoint import Fence
 from tickloom.stream.job import StreamJob
 from tickloom.stream.machine import Machine
@@ -120,7 +119,7 @@ class Runner:
             A newer epoch has taken over, or the query failed ``MOST_FAILURES`` times without committing a micro-batch
             in between.
         ConfigurationError
-            Kafka or Cassandra refuses the credentials.
+            Kafka or Cassandra refuses the credentials, or Kafka no longer has what the checkpoint goes on from.
         """
         try:
             self.fence.enter()
@@ -161,9 +160,7 @@ class Runner:
                     if self._watch(query):
                         break
                     failure = query.exception()
-                    if failure and (wrong := _misconfigured(failure)):
-                        raise ConfigurationError(f"StreamJob {self.job.metadata.name}: {wrong}")
-                    message = _cause(failure) if failure else "the query ended"
+                    message = self._cause(str(failure)) if failure else "the query ended"
                 except ConfigurationError:
                     raise  # waiting will not cure it
                 except TickloomError as error:
@@ -259,12 +256,17 @@ class Runner:
         """Note that everything was read that had arrived at ``timestamp`` (ISO 8601)."""
         self._caught_up_us = int(datetime.fromisoformat(timestamp).timestamp() * 1e6)
 
-    def _pause(self, message: str) -> None:
-        if "failOnDataLoss" in message:
-            raise TickloomError(
-                f"StreamJob {self.job.metadata.name}: offsets of the checkpoint are gone from the topic: {message}; "
-                "set spec.source.failOnDataLoss to false to go on with a gap, or start with a new checkpoint"
+    def _cause(self, failure: str) -> str:
+        """Return why the query failed, where another try may help."""
+        if wrong := failures.misconfigured(failure):
+            raise ConfigurationError(f"StreamJob {self.job.metadata.name}: {wrong}")
+        if lost := failures.data_loss(failure):
+            raise ConfigurationError(
+                f"StreamJob {self.job.metadata.name}: records after the checkpoint are gone from Kafka: {lost}"
             )
+        return failures.cause(failure)
+
+    def _pause(self, message: str) -> None:
         self._failures += 1
         self.progress.restarted()
         if self._failures >= MOST_FAILURES:
@@ -301,19 +303,6 @@ class Runner:
             if int(close) not in self._closes:
                 self._closes.add(int(close))
                 control.close(self.wiring.folder / "control", int(close))
-
-
-def _misconfigured(failure: Any) -> str | None:
-    """Return what is wrong with the configuration, where a task failed for that: of its trace only text gets here."""
-    found = re.search(rf"^{ConfigurationError.__module__}\.{ConfigurationError.__name__}: (.+)$", str(failure), re.M)
-    return found[1][:2000] if found else None
-
-
-def _cause(failure: Any) -> str:
-    """Return the most telling line of a query's failure."""
-    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
-    telling = [line for line in lines if "Error" in line or "Exception" in line]
-    return (telling or lines or ["unknown"])[-1][:500]
 
 
 def _java_ended(how: str) -> str:

@@ -1,5 +1,11 @@
-import pytest
+from concurrent.futures import Future
+from types import SimpleNamespace
 
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
+
+from tickloom.bus import topics
 from tickloom.bus.roles import ROLES
 from tickloom.bus.topics import murmur2, partition_for, topic_name
 from tickloom.errors import TickloomError
@@ -38,3 +44,54 @@ def test_dead_letters_take_records_larger_than_any_topic():
 def test_two_replicas_must_be_in_sync_once_there_are_three():
     assert ROLES["prices"].config(1)["min.insync.replicas"] == "1"
     assert ROLES["prices"].config(3)["min.insync.replicas"] == "2"
+
+
+class Broker:
+    """Answers that somebody else has made the topics, and shows them from the ``seen_at``-th look on."""
+
+    def __init__(self, seen_at, partitions=topics.PARTITIONS):
+        self.seen_at, self.partitions, self.looks, self.compared = seen_at, partitions, 0, []
+
+    def list_topics(self, timeout):
+        self.looks += 1
+        shown = SimpleNamespace(partitions={number: SimpleNamespace(replicas=[0]) for number in range(self.partitions)})
+        return SimpleNamespace(topics={"news": shown} if self.looks >= self.seen_at else {})
+
+    def create_topics(self, new, **_):
+        refused = Future()
+        refused.set_exception(KafkaException(KafkaError(KafkaError.TOPIC_ALREADY_EXISTS)))
+        return {topic.topic: refused for topic in new}
+
+    def describe_configs(self, resources, **_):
+        self.compared = [resource.name for resource in resources]
+        told = Future()
+        told.set_result({key: SimpleNamespace(value=value) for key, value in ROLES["news"].config(1).items()})
+        return dict.fromkeys(resources, told)
+
+
+@pytest.fixture
+def made_by_another(monkeypatch):
+    monkeypatch.setattr(topics, "_AGAIN_S", 0.001)
+    monkeypatch.setattr(topics, "_SEEN_WITHIN_S", 0.05)
+
+    def create(broker):
+        monkeypatch.setattr(topics, "AdminClient", lambda _: broker)
+        with capture_logs() as logs:
+            assert topics.create("kafka:9092", {"news": ROLES["news"]}) == []
+        return logs
+
+    return create
+
+
+def test_topics_that_another_process_makes_meanwhile_are_compared_once_they_are_seen(made_by_another):
+    broker = Broker(seen_at=4, partitions=1)
+    (warning,) = made_by_another(broker)
+    assert broker.looks == 4
+    assert (warning["topic"], warning["partitions"]) == ("news", "1, not 3")
+
+
+def test_topics_that_are_not_seen_in_time_are_left_uncompared(made_by_another):
+    broker = Broker(seen_at=10**9)
+    (told,) = made_by_another(broker)
+    assert told["topics"] == ["news"]
+    assert broker.compared == []
