@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from operators.streamjob import names
-from operators.streamjob.crd import FIXED, LISTS, RULES, Schema, part, schema
+from operators.streamjob.crd import LISTS, RULES, Schema, part, schema
 from operators.streamjob.fields import MEANINGS, class_of
 from operators.streamjob.status import CONDITIONS, PHASES, REASONS
 from tickloom.manifest.model import DURATION, ObjectName, Quantity
@@ -186,7 +186,6 @@ The last column says what a change asks for while the job runs:
 | change | what happens |
 |---|---|
 {changes}
-| `refused` | It cannot change; make another StreamJob. |
 
 A field whose default is *none* may be left out; its meaning says what holds then.
 """
@@ -392,8 +391,6 @@ def _between(least: Any, most: Any, of: str) -> Iterator[str]:
 
 
 def _change(path: str) -> str:
-    if any(rule.field == f"spec.{path}" and rule.expression == FIXED for rule in RULES):
-        return "`refused`"
     try:
         return f"`{class_of(path.replace('[]', ''))}`"
     except KeyError:  # it holds fields of several classes

@@ -1,5 +1,6 @@
 """What the operator would do with a manifest now: the same look and the same plan, and nothing done."""
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -47,11 +48,14 @@ class _WithManifest(Live):
     """The cluster as it would be with one manifest applied."""
 
     manifest: Mapping[str, Any]
+    replaced: Mapping[str, Any] | None = None
 
     def job(self, key: tuple[str, str]) -> dict[str, Any] | None:
         """Return the StreamJob with the manifest's spec."""
         meta = self.manifest["metadata"]
-        there = super().job(key) or {
+        found = super().job(key)
+        self.replaced = None if found is None else found.get("spec")
+        there = found or {
             "metadata": {"uid": NEW_UID, "resourceVersion": "0", "creationTimestamp": "9999-01-01T00:00:00Z"},
         }
         changed = there.get("spec") != self.manifest.get("spec")
@@ -112,7 +116,8 @@ def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cl
     except Refused as error:
         raise refused(error) from None
     assert found is not None
-    return of(replace(found, raw_spec=manifest.get("spec") or {}, report=_kept_report(found)))
+    replaced = kept(json.dumps(sight.replaced), meta["name"])
+    return of(replace(found, raw_spec=manifest.get("spec") or {}, replaced=replaced, report=_kept_report(found)))
 
 
 def _readable(manifest: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -54,7 +54,7 @@ REASONS: dict[str, str] = {
     "InvalidSpec": "The manifest breaks a rule; the message names the field, the value and the fix.",
     "TickerTaken": "Another StreamJob owns a ticker's output.",
     "SecretMissing": "A Secret that the manifest names is not there, or lacks a key.",
-    "StateWouldBeLost": "The change cannot keep the checkpoint; `upgrade.mode: stateless` would start a new one.",
+    "StateWouldBeLost": "The change cannot keep the checkpoint, or is none that a job can make; the message says which.",
     "OldEpochAlive": "The driver of an older epoch is not known to be gone, so no new one may write the checkpoint.",
     "ScaleCapped": "More executors were asked for than the topic has partitions.",
     "NoExecutors": "Executors were asked for and SparkApplication is not installed.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from operators.streamjob import autoscale
 from operators.streamjob.access import with_secrets
-from operators.streamjob.fields import changes, fingerprint
+from operators.streamjob.fields import cannot_change, changes, fingerprint
 from operators.streamjob.planner.draft import Draft
 from operators.streamjob.seen import Problem, Seen
 from operators.streamjob.validate import read, validate
@@ -92,14 +92,11 @@ def asked(seen: Seen) -> tuple[Target | None, tuple[Problem, ...]]:
         return None, valid.problems
     target, problems = _resolved(seen, valid.spec)
     last = kept(seen.status.last_reconciled_spec, seen.name)
-    lost = [] if last is None else [path for path, kind in changes(last, target.spec).items() if kind == "redeploy"]
-    if lost and valid.spec.upgrade.mode != "stateless":
-        text = (
-            f"spec.{lost[0]} cannot change without losing the checkpoint's state; put it back, or set "
-            "spec.upgrade.mode to stateless to begin a new checkpoint"
-        )
-        problems = (*problems, Problem("StateWouldBeLost", text))
-    return replace(target, new_checkpoint=bool(lost)), (*valid.problems, *problems)
+    olds = [spec for spec in (last, seen.replaced) if spec is not None]
+    refused = dict.fromkeys(text for old in olds for text in cannot_change(old, target.spec))
+    problems = (*valid.problems, *problems, *(Problem("StateWouldBeLost", text) for text in refused))
+    lost = last is not None and "redeploy" in changes(last, target.spec).values()
+    return replace(target, new_checkpoint=lost), problems
 
 
 def _last_good(draft: Draft, problems: Sequence[Problem]) -> Target | None:

@@ -136,6 +136,18 @@ def test_a_change_is_still_one(server, planned):
     assert planned(spec={**SPEC, "tickers": ["ATW", "IAM"]})[0] == {"tickers": ["ATW", "IAM"]}
 
 
+def test_a_change_that_the_server_refuses_is_measured_against_what_stands_there_not_what_runs(server, planned):
+    deploy(server, deployment())
+    meta = {"namespace": "markets", "name": "atw", "uid": "uid", "resourceVersion": "1", "generation": 1}
+    meta["creationTimestamp"] = "2024-01-02T03:04:05Z"
+    server.add("/apis/tickloom.dev/v1alpha1", "streamjobs", {"metadata": meta, "spec": SPEC})
+    other = {"tickers": ["AAPL"], "market": "XNYS", "upgrade": {"mode": "stateless"}}
+    assert planned(spec=other, refused=True)[2]["problems"] == [
+        "spec.market: cannot change; put it back, or make another StreamJob for the other market "
+        "(given: XNYS, was: XCAS)"
+    ]
+
+
 def test_what_a_new_image_would_change(server, planned):
     deploy(server, deployment())
     running(server)

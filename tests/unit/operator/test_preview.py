@@ -1,6 +1,7 @@
 """What `tickloom plan` says of a manifest before it is applied."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
 
 from operators.streamjob import preview
+from operators.streamjob.validate import read
 from tests.unit.operator.world import World
 from tickloom.cli.plan import app
 from tickloom.errors import TickloomError
@@ -50,6 +52,25 @@ def test_what_would_lose_state_is_refused_and_what_begins_anew_says_so():
     found = of(world)
     assert not found.problems
     assert any("with a new checkpoint, reading the topic anew" in line["why"] for line in found.actions)
+
+
+def test_another_market_is_refused_in_every_mode_and_nothing_says_that_stateless_would_help():
+    world = World().stable()
+    world.edit(market="XNYS", tickers=["AAPL"])
+    for mode in ("checkpoint", "stateless"):
+        world.edit(upgrade__mode=mode)
+        (problem,) = of(world).problems
+        assert problem == (
+            "spec.market: cannot change; put it back, or make another StreamJob for the other market "
+            "(given: XNYS, was: XCAS)"
+        )
+
+
+def test_a_change_is_measured_against_the_manifest_in_the_cluster_too():
+    """The API server does so, whatever runs: a job that never started may not change its market either."""
+    seen = replace(World().seen(), replaced=read({"tickers": ["AAPL"], "market": "XNYS"}, "atw"))
+    (problem,) = preview.of(seen).problems
+    assert problem.endswith("(given: XCAS, was: XNYS)")
 
 
 def test_every_mistake_is_a_problem_of_its_own():
