@@ -210,6 +210,12 @@ _COLUMNS: tuple[Schema, ...] = (
         "jsonPath": ".status.failures.total",
         "description": "Failures of the driver in all.",
     },
+    {
+        "name": "Degraded",
+        "type": "string",
+        "jsonPath": ".status.degraded",
+        "description": "Why a person should look at the job; empty where all is well.",
+    },
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
 )
 

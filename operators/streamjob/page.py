@@ -166,7 +166,7 @@ is not listed here.
 
 ```sh
 kubectl apply -f job.yaml
-kubectl get sj                           # ready, phase, tickers, lag, rows a second, restarts
+kubectl get sj                           # ready, phase, tickers, lag, rows a second, restarts, what is wrong
 kubectl scale sj/atw --replicas=2        # asks for executors, which takes kubeflow's spark-operator
 kubectl patch sj/atw --type=merge -p '{{"spec": {{"state": "suspended"}}}}'
 kubectl explain sj.spec.processors.bars  # this page, in the terminal

@@ -54,7 +54,7 @@ REASONS: dict[str, str] = {
     "InvalidSpec": "The manifest breaks a rule; the message names the field, the value and the fix.",
     "TickerTaken": "Another StreamJob owns a ticker's output.",
     "SecretMissing": "A Secret that the manifest names is not there, or lacks a key.",
-    "StateWouldBeLost": "The change cannot keep the checkpoint, or is none that a job can make; the message says which.",
+    "StateWouldBeLost": "The change cannot keep the checkpoint, or no job can make it: the message says which.",
     "OldEpochAlive": "The driver of an older epoch is not known to be gone, so no new one may write the checkpoint.",
     "ScaleCapped": "More executors were asked for than the topic has partitions.",
     "NoExecutors": "Executors were asked for and SparkApplication is not installed.",
@@ -153,6 +153,7 @@ class Status(Model):
     progress_at: Moment | None = Field(None, description="When progress was last written here.")
     autoscaling: Autoscaled | None = Field(None, description="What the autoscaler decided.")
     checkpoint: CheckpointPlace = Field(default_factory=CheckpointPlace, description="Where the checkpoint is.")
+    degraded: str | None = Field(None, description="Reason of the condition Degraded while it is True.")
     conditions: tuple[Condition, ...] = Field((), description="Conditions.")
 
 

@@ -101,7 +101,7 @@ def test_names_scope_and_subresources():
 def test_printed_columns_lead_to_fields_of_the_status(schema):
     (version,) = crd.definition()["spec"]["versions"]
     columns = {item["name"]: item["jsonPath"] for item in version["additionalPrinterColumns"]}
-    assert list(columns) == ["Ready", "Phase", "Tickers", "Lag", "Rows/s", "Restarts", "Age"]
+    assert list(columns) == ["Ready", "Phase", "Tickers", "Lag", "Rows/s", "Restarts", "Degraded", "Age"]
     assert columns.pop("Ready") == '.status.conditions[?(@.type=="Ready")].status'
     assert columns.pop("Age") == ".metadata.creationTimestamp"
     for path in columns.values():

@@ -9,6 +9,7 @@ from operators.streamjob import names
 from operators.streamjob.actions import Apply, Delete, SetFinalizer, Start, Tell, WriteStatus
 from operators.streamjob.planner import plan
 from operators.streamjob.seen import Child, Driver
+from operators.streamjob.status import dump
 from tests.unit.operator.world import Killed, World
 
 
@@ -129,6 +130,17 @@ def test_a_refused_manifest_is_told_once_whatever_else_it_lacks():
         world.now += 1.0
     assert world.reasons()[before:] == ["StateWouldBeLost"]
     assert world.condition("Degraded").reason == "StateWouldBeLost"
+
+
+def test_what_kubectl_prints_of_a_job_is_why_it_is_degraded_and_nothing_where_it_is_not():
+    world = World().stable()
+    assert "degraded" not in dump(world.status)
+    world.edit(runtime__statePartitions=4)
+    world.settle()
+    assert (world.status.phase, world.status.degraded) == ("Running", "StateWouldBeLost")
+    world.edit(runtime__statePartitions=2)
+    world.settle()
+    assert "degraded" not in dump(world.status)
 
 
 def test_stateless_mode_begins_a_new_checkpoint():
