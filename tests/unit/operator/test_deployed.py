@@ -148,6 +148,27 @@ def test_a_change_that_the_server_refuses_is_measured_against_what_stands_there_
     ]
 
 
+@pytest.mark.parametrize(
+    ("context", "options", "name", "said"),
+    [
+        ({"namespace": "markets"}, [], "markets/atw", ["namespace of the context: markets"]),
+        ({"namespace": "markets"}, ["--context", "here"], "markets/atw", ["namespace of the context: markets"]),
+        ({"namespace": "markets"}, ["-n", "other"], "other/atw", []),
+        ({}, [], "default/atw", []),
+    ],
+)
+def test_a_manifest_without_namespace_is_in_the_one_that_kubectl_takes(server, tmp_path, context, options, name, said):
+    server.kubeconfig(tmp_path / "kubeconfig", **context)
+    deploy(server, deployment(KAFKA_CREDENTIALS="", KAFKA_CERTIFICATES="", CASSANDRA_CREDENTIALS=""))
+    path = tmp_path / "job.yaml"
+    head = {"apiVersion": "tickloom.dev/v1alpha1", "kind": "StreamJob", "metadata": {"name": "atw"}}
+    path.write_text(json.dumps({**head, "spec": SPEC}))
+    done = CliRunner().invoke(app, ["-f", str(path), "--json", *options])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["streamjob"] == name
+    assert [line for line in done.stderr.splitlines() if not line.startswith("settings for")] == said
+
+
 def test_what_a_new_image_would_change(server, planned):
     deploy(server, deployment())
     running(server)

@@ -73,6 +73,12 @@ def test_a_change_is_measured_against_the_manifest_in_the_cluster_too():
     assert problem.endswith("(given: XCAS, was: XNYS)")
 
 
+def test_several_taken_tickers_are_told_in_the_plural():
+    world = World(owners={"ATW": "default/older", "IAM": "default/older"})
+    (problem,) = of(world).problems
+    assert problem.startswith("spec.tickers: 'ATW' and 1 more are owned by StreamJob default/older;")
+
+
 def test_every_mistake_is_a_problem_of_its_own():
     world = World()
     world.edit(tickers=[], market="XPAR")
