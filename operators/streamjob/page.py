@@ -225,7 +225,11 @@ The operator writes it before it does what it says; nobody else should. Everythi
 |---|---|
 {conditions}
 
-Wait for one with `kubectl wait --for=condition=Ready sj/atw --timeout=5m`.
+Wait for the driver with `kubectl wait --for=condition=Ready sj/atw --timeout=5m`. `Ready` says that it runs and
+reports, not yet that a change is good: that has proved itself once `Progressing` is `False` with the reason `Stable`,
+and `Degraded` is `False`. `kubectl wait --for=condition=Progressing=False sj/atw --timeout=10m` waits for the first of
+the two; after a rollback it is the last good manifest that is `Stable`, and `Degraded` is `True` with the reason
+`RolledBack`.
 
 ### Reasons
 

@@ -14,8 +14,8 @@ Phase = Literal[
 PHASES: dict[str, str] = {
     "Pending": "The manifest is accepted and nothing has been started yet.",
     "Starting": "A driver is being made or does not report progress yet.",
-    "Running": "The driver reports progress.",
-    "Upgrading": "The old driver is being stopped, or the new one is not yet known to be good.",
+    "Running": "The driver reports progress; whether it has proved itself is what Progressing says.",
+    "Upgrading": "The old driver is being stopped, and the next one is not yet made; that is Starting, then Running.",
     "RollingBack": "An upgrade was not good in time; the last good manifest is being started.",
     "Suspending": "The driver is being stopped because the manifest says `state: suspended`.",
     "Suspended": "Nothing runs; the checkpoint is kept.",
@@ -66,7 +66,7 @@ REASONS: dict[str, str] = {
     "Evicted": "The driver's pod was taken away.",
     "TooManyFailures": "The driver failed as often as `restart.limit` allows.",
     "RestartNever": "The driver failed and `restart.policy` is Never.",
-    "RolledBack": "The manifest did not prove itself in time; the last good one runs.",
+    "RolledBack": "The manifest did not prove itself in time; the last good one takes its place.",
     "Waiting": "The application waits for Kafka or Cassandra, or for its next try; it goes on by itself.",
     "ProgressUnknown": "The driver runs and does not answer at its progress address.",
 }

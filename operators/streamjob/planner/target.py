@@ -119,7 +119,7 @@ def _rolled_back(draft: Draft, stable: Spec) -> Target:
         "Degraded",
         True,
         "RolledBack",
-        "this manifest was not good in time and the last good one runs; change it, and it is tried again"
+        "this manifest was not good in time, so the last good one takes its place; change it, and it is tried again"
         + (f". What was wrong: {why}" if why else ""),
     )
     return replace(_as_it_was(draft.seen, stable), rolled_back=True)

@@ -228,7 +228,8 @@ AUTHORITY = frozenset({"ca.crt"})
         (
             {"sinks__cassandra__credentials": "c"},
             {"c": None},
-            "spec.sinks.cassandra.credentials: there is no Secret 'c' in namespace default; create it",
+            "spec.sinks.cassandra.credentials: there is no Secret 'c' in namespace default; create it with "
+            "username, password",
         ),
         (
             {"sinks__cassandra__credentials": "c"},
@@ -269,7 +270,7 @@ def test_a_secret_of_the_operators_settings_that_is_missing_is_told_as_such():
     assert world.condition("Degraded").reason == "SecretMissing"
     assert world.condition("Degraded").message == (
         "TICKLOOM_OPERATOR_CASSANDRA_CREDENTIALS of the operator: there is no Secret 'superuser' in namespace default; "
-        "create it"
+        "create it with username, password"
     )
     world.secrets = {"superuser": LOGIN}
     world.settle()
