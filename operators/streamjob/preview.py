@@ -15,7 +15,7 @@ from operators.streamjob.fields import changes, flat
 from operators.streamjob.names import API_VERSION
 from operators.streamjob.observe import Live, see
 from operators.streamjob.planner import plan
-from operators.streamjob.planner.target import asked, kept
+from operators.streamjob.planner.target import asked, claim_stays, kept
 from operators.streamjob.read import report
 from operators.streamjob.seen import Installation, Report, Seen
 from operators.streamjob.validate import read
@@ -80,12 +80,15 @@ class Preview:
         Each with ``action``, ``object`` and ``why``; those of the next look, after which there is another.
     assumed
         What only a cluster knows, and was taken to be so where none was asked.
+    notes
+        What is asked for and will not be done, with what to do instead.
     """
 
     changes: list[dict[str, Any]]
     problems: list[str]
     actions: list[dict[str, str]]
     assumed: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cluster | None) -> Preview:
@@ -169,10 +172,12 @@ def of(seen: Seen) -> Preview:
     """Return what the operator would do next of what was seen."""
     target, problems = asked(seen)
     last = kept(seen.status.last_reconciled_spec, seen.name)
+    note = None if target is None else claim_stays(seen, target.spec)
     return Preview(
         [] if last is None or target is None else _changes(last, target.spec),
         [item.message for item in problems],
         [_line(action) for action in plan(seen).actions],
+        notes=[] if note is None else [note],
     )
 
 

@@ -123,6 +123,8 @@ def _show(name: str, found: "Preview") -> None:
     for change in found.changes:
         before, after = (json.dumps(change[side]) for side in ("before", "after"))
         console.print(f"  spec.{change['field']}: {before} -> {after} ({change['class']})", soft_wrap=True)
+    for text in found.notes:
+        console.print(f"  note: {text}", soft_wrap=True)
     if not found.actions:
         console.print("  nothing to do")
         return

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from operators.streamjob import autoscale
+from operators.streamjob import autoscale, names
 from operators.streamjob.access import with_secrets
 from operators.streamjob.fields import cannot_change, changes, fingerprint
 from operators.streamjob.planner.draft import Draft
@@ -80,6 +80,9 @@ def choose(draft: Draft) -> Target | None:
     if target.decision is not None:
         draft.tell("Normal", target.decision.reason, target.decision.text)
         draft.update(autoscaling=target.decision.kept)
+    note = claim_stays(seen, target.spec)
+    if note is not None and seen.generation != seen.status.observed_generation:
+        draft.tell("Warning", "ClaimStays", note)
     for item in target.lacks:
         draft.degrade(item.reason, item.message, each_message=True)
     return target
@@ -97,6 +100,38 @@ def asked(seen: Seen) -> tuple[Target | None, tuple[Problem, ...]]:
     problems = (*valid.problems, *problems, *(Problem("StateWouldBeLost", text) for text in refused))
     lost = last is not None and "redeploy" in changes(last, target.spec).values()
     return replace(target, new_checkpoint=lost), problems
+
+
+def claim_stays(seen: Seen, new: Spec) -> str | None:
+    """Return what is to be said of a changed size or class of a claim that is there: it does nothing by itself."""
+    last = kept(seen.status.last_reconciled_spec, seen.name)
+    changed = {} if last is None else changes(last, new)
+    asked_for = [field for field in ("size", "storageClass") if f"checkpoint.claim.{field}" in changed]
+    wanted = new.checkpoint.claim
+    if not asked_for:
+        return None
+    if wanted.name is not None:
+        return (
+            f"spec.checkpoint.claim.{asked_for[0]}: not read, for claim {wanted.name!r} is your own; it stays as it is"
+        )
+    name = names.claim(seen.name)
+    there = seen.child("PersistentVolumeClaim", name)
+    if there is None:
+        return None
+    if "storageClass" in asked_for:
+        return (
+            f"spec.checkpoint.claim.storageClass: {wanted.storage_class or 'none'}, and claim {name!r} stays as it is, "
+            "for no claim changes its class; put it back"
+        )
+    has = there.body["spec"]["resources"]["requests"]["storage"]
+    if has == wanted.size:
+        return None
+    patch = json.dumps({"spec": {"resources": {"requests": {"storage": wanted.size}}}})
+    return (
+        f"spec.checkpoint.claim.size: {wanted.size}, and claim {name!r} stays as it is ({has}), for the operator only "
+        "makes claims; where its storage class lets claims grow, expand it: "
+        f"kubectl patch pvc {name} -n {seen.namespace} --type=merge -p '{patch}'"
+    )
 
 
 def _last_good(draft: Draft, problems: Sequence[Problem]) -> Target | None:

@@ -557,6 +557,15 @@ def test_fields_that_the_cluster_adds_are_no_drift():
     assert world.look() == ()
 
 
+def test_a_larger_claim_is_told_once_for_the_operator_does_not_make_it():
+    world = World().stable()
+    world.edit(checkpoint__claim={"size": "5Gi"})
+    world.settle()
+    assert world.reasons().count("ClaimStays") == 1
+    assert world.started == [1]
+    assert world.condition("Degraded").status == "False"
+
+
 def test_the_claim_is_never_changed_back():
     world = World().stable()
     key = ("PersistentVolumeClaim", "atw-checkpoint")

@@ -79,6 +79,44 @@ def test_several_taken_tickers_are_told_in_the_plural():
     assert problem.startswith("spec.tickers: 'ATW' and 1 more are owned by StreamJob default/older;")
 
 
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        (
+            {"size": "5Gi"},
+            "spec.checkpoint.claim.size: 5Gi, and claim 'atw-checkpoint' stays as it is (1Gi), for the operator only "
+            "makes claims; where its storage class lets claims grow, expand it: kubectl patch pvc atw-checkpoint "
+            """-n default --type=merge -p '{"spec": {"resources": {"requests": {"storage": "5Gi"}}}}'""",
+        ),
+        (
+            {"storageClass": "fast"},
+            "spec.checkpoint.claim.storageClass: fast, and claim 'atw-checkpoint' stays as it is",
+        ),
+        ({"size": "1Gi"}, None),
+    ],
+)
+def test_a_claim_that_stays_as_it_is_is_told_with_what_to_do(claim, said):
+    world = World().stable()
+    world.edit(checkpoint__claim=claim)
+    found = of(world)
+    assert not found.problems
+    assert [note[: len(said or "")] for note in found.notes] == ([said] if said else [])
+
+
+def test_a_claim_that_was_expanded_or_is_a_persons_own_is_told_so():
+    world = World().stable()
+    world.edit(checkpoint__claim={"size": "5Gi"})
+    there = world.children["PersistentVolumeClaim", "atw-checkpoint"]
+    there.body["spec"]["resources"]["requests"]["storage"] = "5Gi"
+    assert of(world).notes == []
+    own = World()
+    own.edit(checkpoint__claim={"name": "mine"})
+    own.stable()
+    assert of(own).notes == []
+    own.edit(checkpoint__claim={"name": "mine", "size": "5Gi"})
+    assert "claim 'mine' is your own" in of(own).notes[0]
+
+
 def test_every_mistake_is_a_problem_of_its_own():
     world = World()
     world.edit(tickers=[], market="XPAR")
