@@ -142,6 +142,8 @@ class Seen:
         Seconds since 1970.
     raw_spec
         The manifest's spec as it stands in the cluster.
+    replaced
+        The spec in the cluster that ``raw_spec`` is to replace; None where it stands there itself.
     version
         Resource version that was seen.
     secrets
@@ -166,6 +168,7 @@ class Seen:
     installation: Installation
     version: str = ""
     raw_spec: Mapping[str, Any] = field(default_factory=dict)
+    replaced: Spec | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
     deleting: bool = False
