@@ -77,7 +77,8 @@ class Spec(Model):
             some = ", ".join(sorted(known)[:12])
             raise ValueError(
                 f"ticker {strangers[0]!r} is in no instrument list of {self.market}; known: {some}, …; "
-                "name further ones in the file that TICKLOOM_INSTRUMENTS points at"
+                "list further ones in the CSV that TICKLOOM_INSTRUMENTS names, for a cluster in the ConfigMap of the "
+                "charts' global.market.instruments"
             )
         return self
 

@@ -65,6 +65,7 @@ def test_each_setting_is_passed_on(charts):
             },
             "stream": {"image": {"repository": "stream", "tag": "9"}},
             "spark": {"serviceAccount": "s"},
+            "market": {"instruments": "{{ .Release.Name }}-ours", "holidays": "days"},
         },
         "watch": {"namespaces": ["n", "m"]},
         "settings": {"identity": "me", "lease": "l", "leaseSeconds": 20, "workers": 3, "resyncSeconds": 60.5}
@@ -73,7 +74,9 @@ def test_each_setting_is_passed_on(charts):
         "port": 9000,
     }
     found = {
-        name.removeprefix("TICKLOOM_OPERATOR_").lower(): value for name, value in variables(charts, values).items()
+        name.removeprefix("TICKLOOM_OPERATOR_").lower(): value
+        for name, value in variables(charts, values).items()
+        if name.startswith("TICKLOOM_OPERATOR_")
     }
     assert found == {
         "own_namespace": {"fieldRef": {"fieldPath": "metadata.namespace"}},
@@ -104,6 +107,8 @@ def test_each_setting_is_passed_on(charts):
         "keyspace": "k",
         "topic_prefix": "morocco-",
         "replication": "3",
+        "instruments": "tickloom-ours",
+        "holidays": "days",
     }
 
 
