@@ -108,6 +108,8 @@ class Installation:
     ----------
     kafka_secrets, cassandra_secrets
         Secrets in each job's namespace for the servers named here: with the credentials, and with the certificates.
+    instruments, holidays
+        ConfigMaps there with `instruments.csv` and `holidays.csv`, which drivers and executors read.
     """
 
     image: str
@@ -121,6 +123,8 @@ class Installation:
     image_pull_secrets: tuple[str, ...] = ()
     kafka_secrets: tuple[str | None, str | None] = (None, None)
     cassandra_secrets: tuple[str | None, str | None] = (None, None)
+    instruments: str | None = None
+    holidays: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
 
 

@@ -80,7 +80,8 @@ class Spec(Model):
             raise mistake(
                 "tickers",
                 f"ticker {strangers[0]!r} is in no instrument list of {self.market}; {hint} "
-                "further ones stand in the file that TICKLOOM_INSTRUMENTS points at",
+                "list further ones in the CSV that TICKLOOM_INSTRUMENTS names, for a cluster in the ConfigMap of the "
+                "charts' global.market.instruments",
             )
         return self
 

@@ -77,6 +77,7 @@ def test_the_shortest_manifest_is_complete():
         ({"tickers": ["ATW", "ATW"]}, "spec.tickers: ticker 'ATW' is listed twice"),
         ({"tickers": ["AAPL"]}, "spec.tickers: ticker 'AAPL' is in no instrument list of XCAS; known: "),
         ({"tickers": ["ATWW"]}, "spec.tickers: ticker 'ATWW' is in no instrument list of XCAS; did you mean .*ATW"),
+        ({"tickers": ["AAPL"]}, "'AAPL' is in no instrument list of XCAS.* the charts' global.market.instruments"),
         ({"tickers": ["Ünï"]}, "spec.tickers\\[0\\]: 'Ünï' is not a ticker: 1 to 16 capital letters"),
         ({"deadLetters": "some"}, "spec.deadLetters: .*'own' or 'all'"),
     ],
