@@ -78,7 +78,9 @@ class Access:
                 continue
             keys = secrets.get(name)
             if keys is None:
-                text = f"{told}: there is no Secret {name!r} in namespace {namespace}; create it"
+                text = (
+                    f"{told}: there is no Secret {name!r} in namespace {namespace}; create it with {', '.join(needed)}"
+                )
                 found.append(Problem("SecretMissing", text))
                 continue
             known = keys | {"username"} if self.part == "kafka" and JAAS in keys else keys

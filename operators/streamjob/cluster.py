@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +35,8 @@ KINDS: dict[str, tuple[str, str]] = {
 OPTIONAL = ("SparkApplication", "KafkaTopic")
 """Kinds that a cluster need not know."""
 TIMEOUT_S = (5, 20)
+OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""Where a pod finds the namespace that it is in."""
 
 
 @dataclass
@@ -63,6 +66,26 @@ class Refused(Exception):  # noqa: N818 (it is an answer)
         return self.status in (0, 408, 409, 429) or self.status >= 500
 
 
+def namespace_of(context: str | None = None) -> str:
+    """Return the namespace that ``kubectl`` takes where none is named.
+
+    Parameters
+    ----------
+    context
+        Context of the kubeconfig, as for `Cluster`, which can be made where this is asked.
+    """
+    if context is None and _inside():
+        return OWN_NAMESPACE.read_text(encoding="utf-8").strip()
+    contexts, current = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
+    chosen = current if context is None else next(item for item in contexts if item["name"] == context)
+    return str(chosen["context"].get("namespace") or "default")
+
+
+def _inside() -> bool:
+    """Say whether the pod's own service account is asked for, not a kubeconfig."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ
+
+
 class Cluster:
     """Requests to one API server.
 
@@ -79,7 +102,7 @@ class Cluster:
         settings.connection_pool_maxsize = connections
         settings.retries = False
         try:
-            if context is None and "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+            if context is None and _inside():
                 config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
             else:
                 config.load_kube_config(context=context, client_configuration=settings)  # type: ignore[no-untyped-call]

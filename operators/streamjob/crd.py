@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from operators.streamjob.fields import CANNOT
 from operators.streamjob.names import GROUP, PLURAL, VERSION
 from operators.streamjob.status import Status
 from tickloom.market.instruments import SHIPPED, read_instruments
@@ -65,14 +66,6 @@ class Rule:
         return out
 
 
-FIXED = "self == oldSelf"
-"""Expression of the rule that a field never changes."""
-_LOST = (
-    "cannot change without losing the checkpoint's state; put it back, or set spec.upgrade.mode to stateless to begin "
-    "a new checkpoint"
-)
-
-
 def _fixed(path: str, *, optional: bool = False) -> Rule:
     """Return the rule that a field of the spec stays as it is while the checkpoint shall be kept."""
     new, old = f"self.{path}", f"oldSelf.{path}"
@@ -84,7 +77,7 @@ def _fixed(path: str, *, optional: bool = False) -> Rule:
         field=f"spec.{path}",
         at="spec",
         expression=f"self.upgrade.mode == 'stateless' || {same}",
-        message=_LOST,
+        message=CANNOT["redeploy"],
         given=new,
         was=("was", old),
     )
@@ -115,8 +108,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         field="spec.market",
         at="spec.market",
-        expression=FIXED,
-        message="cannot change; put it back, or make another StreamJob for the other market",
+        expression="self == oldSelf",
+        message=CANNOT["refused"],
         given="self",
         was=("was", "oldSelf"),
     ),
@@ -216,6 +209,12 @@ _COLUMNS: tuple[Schema, ...] = (
         "type": "integer",
         "jsonPath": ".status.failures.total",
         "description": "Failures of the driver in all.",
+    },
+    {
+        "name": "Degraded",
+        "type": "string",
+        "jsonPath": ".status.degraded",
+        "description": "Why a person should look at the job; empty where all is well.",
     },
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
 )

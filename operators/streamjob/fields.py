@@ -10,18 +10,28 @@ from pydantic import BaseModel
 
 from tickloom.stream.job import Spec
 
-FieldClass = Literal["ignore", "scale", "upgrade", "redeploy"]
+FieldClass = Literal["ignore", "scale", "upgrade", "redeploy", "refused"]
 MEANINGS: dict[FieldClass, str] = {
     "ignore": "Read by the operator alone: the driver goes on as it is.",
     "scale": "A graceful restart from the checkpoint with another number of executors.",
     "upgrade": "A graceful restart from the checkpoint.",
     "redeploy": "No checkpoint survives it: refused, unless `upgrade.mode` is `stateless`, which starts a new one.",
+    "refused": "It cannot change; make another StreamJob.",
 }
 """Each class with its meaning."""
 
+CANNOT: dict[FieldClass, str] = {
+    "redeploy": (
+        "cannot change without losing the checkpoint's state; put it back, or set spec.upgrade.mode to stateless to "
+        "begin a new checkpoint"
+    ),
+    "refused": "cannot change; put it back, or make another StreamJob for the other market",
+}
+"""Each class that a change may be refused for, with the sentence: the API server's and the operator's are one."""
+
 CLASSES: dict[str, FieldClass] = {
     "tickers": "upgrade",
-    "market": "redeploy",
+    "market": "refused",
     "state": "ignore",
     "replicas": "scale",
     "source.bootstrapServers": "upgrade",
@@ -130,6 +140,21 @@ def changes(old: Spec, new: Spec) -> dict[str, FieldClass]:
     """Return the fields that differ, each with its class."""
     before, after = flat(old), flat(new)
     return {path: class_of(path) for path in after if before[path] != after[path]}
+
+
+def cannot_change(old: Spec, new: Spec) -> list[str]:
+    """Return a sentence for each field that may not change so: what the CRD's rules with ``oldSelf`` refuse."""
+    before, after = flat(old), flat(new)
+    free: tuple[FieldClass, ...] = ("redeploy",) if new.upgrade.mode == "stateless" else ()
+    return [
+        f"spec.{path}: {CANNOT[kind]} (given: {_shown(after[path])}, was: {_shown(before[path])})"
+        for path, kind in changes(old, new).items()
+        if kind in CANNOT and kind not in free
+    ]
+
+
+def _shown(value: Any) -> Any:
+    return "none" if value is None else value
 
 
 def fingerprint(spec: Spec) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from operators.streamjob import names
-from operators.streamjob.crd import FIXED, LISTS, RULES, Schema, part, schema
+from operators.streamjob.crd import LISTS, RULES, Schema, part, schema
 from operators.streamjob.fields import MEANINGS, class_of
 from operators.streamjob.status import CONDITIONS, PHASES, REASONS
 from tickloom.manifest.model import DURATION, ObjectName, Quantity
@@ -166,7 +166,7 @@ is not listed here.
 
 ```sh
 kubectl apply -f job.yaml
-kubectl get sj                           # ready, phase, tickers, lag, rows a second, restarts
+kubectl get sj                           # ready, phase, tickers, lag, rows a second, restarts, what is wrong
 kubectl scale sj/atw --replicas=2        # asks for executors, which takes kubeflow's spark-operator
 kubectl patch sj/atw --type=merge -p '{{"spec": {{"state": "suspended"}}}}'
 kubectl explain sj.spec.processors.bars  # this page, in the terminal
@@ -186,7 +186,6 @@ The last column says what a change asks for while the job runs:
 | change | what happens |
 |---|---|
 {changes}
-| `refused` | It cannot change; make another StreamJob. |
 
 A field whose default is *none* may be left out; its meaning says what holds then.
 """
@@ -226,7 +225,11 @@ The operator writes it before it does what it says; nobody else should. Everythi
 |---|---|
 {conditions}
 
-Wait for one with `kubectl wait --for=condition=Ready sj/atw --timeout=5m`.
+Wait for the driver with `kubectl wait --for=condition=Ready sj/atw --timeout=5m`. `Ready` says that it runs and
+reports, not yet that a change is good: that has proved itself once `Progressing` is `False` with the reason `Stable`,
+and `Degraded` is `False`. `kubectl wait --for=condition=Progressing=False sj/atw --timeout=10m` waits for the first of
+the two; after a rollback it is the last good manifest that is `Stable`, and `Degraded` is `True` with the reason
+`RolledBack`.
 
 ### Reasons
 
@@ -392,8 +395,6 @@ def _between(least: Any, most: Any, of: str) -> Iterator[str]:
 
 
 def _change(path: str) -> str:
-    if any(rule.field == f"spec.{path}" and rule.expression == FIXED for rule in RULES):
-        return "`refused`"
     try:
         return f"`{class_of(path.replace('[]', ''))}`"
     except KeyError:  # it holds fields of several classes

@@ -1,5 +1,6 @@
 """What the operator would do with a manifest now: the same look and the same plan, and nothing done."""
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from operators.streamjob.fields import changes, flat
 from operators.streamjob.names import API_VERSION
 from operators.streamjob.observe import Live, see
 from operators.streamjob.planner import plan
-from operators.streamjob.planner.target import asked, kept
+from operators.streamjob.planner.target import asked, claim_stays, kept
 from operators.streamjob.read import report
 from operators.streamjob.seen import Installation, Report, Seen
 from operators.streamjob.validate import read
@@ -47,11 +48,14 @@ class _WithManifest(Live):
     """The cluster as it would be with one manifest applied."""
 
     manifest: Mapping[str, Any]
+    replaced: Mapping[str, Any] | None = None
 
     def job(self, key: tuple[str, str]) -> dict[str, Any] | None:
         """Return the StreamJob with the manifest's spec."""
         meta = self.manifest["metadata"]
-        there = super().job(key) or {
+        found = super().job(key)
+        self.replaced = None if found is None else found.get("spec")
+        there = found or {
             "metadata": {"uid": NEW_UID, "resourceVersion": "0", "creationTimestamp": "9999-01-01T00:00:00Z"},
         }
         changed = there.get("spec") != self.manifest.get("spec")
@@ -76,12 +80,15 @@ class Preview:
         Each with ``action``, ``object`` and ``why``; those of the next look, after which there is another.
     assumed
         What only a cluster knows, and was taken to be so where none was asked.
+    notes
+        What is asked for and will not be done, with what to do instead.
     """
 
     changes: list[dict[str, Any]]
     problems: list[str]
     actions: list[dict[str, str]]
     assumed: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cluster | None) -> Preview:
@@ -112,7 +119,8 @@ def preview(manifest: Mapping[str, Any], installation: Installation, cluster: Cl
     except Refused as error:
         raise refused(error) from None
     assert found is not None
-    return of(replace(found, raw_spec=manifest.get("spec") or {}, report=_kept_report(found)))
+    replaced = kept(json.dumps(sight.replaced), meta["name"])
+    return of(replace(found, raw_spec=manifest.get("spec") or {}, replaced=replaced, report=_kept_report(found)))
 
 
 def _readable(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -164,10 +172,12 @@ def of(seen: Seen) -> Preview:
     """Return what the operator would do next of what was seen."""
     target, problems = asked(seen)
     last = kept(seen.status.last_reconciled_spec, seen.name)
+    note = None if target is None else claim_stays(seen, target.spec)
     return Preview(
         [] if last is None or target is None else _changes(last, target.spec),
         [item.message for item in problems],
         [_line(action) for action in plan(seen).actions],
+        notes=[] if note is None else [note],
     )
 
 

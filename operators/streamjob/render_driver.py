@@ -10,6 +10,7 @@ from operators.streamjob.render import CONFIG, HOME, Manifest, Subject, labels, 
 from tickloom.stream.deployment import Resources
 
 GRACE_S = 60
+MARKET = "/etc/tickloom-market"
 _USER = 10001
 _ARGUMENTS = ("run", "-f", f"{CONFIG}/job.yaml", "--host", "0.0.0.0", "--port", str(names.PROGRESS_PORT))  # noqa: S104
 
@@ -44,7 +45,22 @@ def _volumes(of: Subject) -> tuple[list[Manifest], list[Manifest]]:
         if (volume := access.volume()) is not None:
             volumes.append(volume)
             mounts.append({"name": access.part, "mountPath": access.folder, "readOnly": True})
+    if lists := _lists(of):
+        # optional, for the driver says in words which file is missing, where a pod without its volume only waits
+        sources = [
+            {"configMap": {"name": config, "items": [{"key": file, "path": file}], "optional": True}}
+            for file, config in lists.items()
+        ]
+        volumes.append({"name": "market", "projected": {"sources": sources}})
+        mounts.append({"name": "market", "mountPath": MARKET, "readOnly": True})
     return volumes, mounts
+
+
+def _lists(of: Subject) -> dict[str, str]:
+    """Return the ConfigMap of each file with more than Tickloom ships: instruments, holidays."""
+    here = of.installation
+    named = {"instruments.csv": here.instruments, "holidays.csv": here.holidays}
+    return {file: config for file, config in named.items() if config is not None}
 
 
 def _accesses(of: Subject) -> tuple[Access, Access]:
@@ -64,6 +80,7 @@ def _environment(of: Subject) -> list[Manifest]:
         "TICKLOOM_EPOCH": str(of.epoch),
         "TICKLOOM_INCARNATION": str(of.incarnation),
         **{access.variable: access.folder for access in _accesses(of) if access.names},
+        **{f"TICKLOOM_{file.removesuffix('.csv').upper()}": f"{MARKET}/{file}" for file in _lists(of)},
         **dict(here.environment),
     }
     return [{"name": name, "value": value} for name, value in values.items() if value is not None]

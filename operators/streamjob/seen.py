@@ -108,6 +108,8 @@ class Installation:
     ----------
     kafka_secrets, cassandra_secrets
         Secrets in each job's namespace for the servers named here: with the credentials, and with the certificates.
+    instruments, holidays
+        ConfigMaps there with `instruments.csv` and `holidays.csv`, which drivers and executors read.
     """
 
     image: str
@@ -121,6 +123,8 @@ class Installation:
     image_pull_secrets: tuple[str, ...] = ()
     kafka_secrets: tuple[str | None, str | None] = (None, None)
     cassandra_secrets: tuple[str | None, str | None] = (None, None)
+    instruments: str | None = None
+    holidays: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
 
 
@@ -142,6 +146,8 @@ class Seen:
         Seconds since 1970.
     raw_spec
         The manifest's spec as it stands in the cluster.
+    replaced
+        The spec in the cluster that ``raw_spec`` is to replace; None where it stands there itself.
     version
         Resource version that was seen.
     secrets
@@ -166,6 +172,7 @@ class Seen:
     installation: Installation
     version: str = ""
     raw_spec: Mapping[str, Any] = field(default_factory=dict)
+    replaced: Spec | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
     deleting: bool = False

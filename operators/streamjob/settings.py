@@ -52,6 +52,10 @@ class OperatorSettings(BaseSettings):
     keyspace: str = Field("tickloom", description="Cassandra keyspace that drivers use by default.")
     topic_prefix: str = Field("", description="Put before every topic's name.")
     replication: int = Field(1, ge=1, le=5, description="Replication of topics and keyspace that drivers make.")
+    instruments: str = Field(
+        "", description="ConfigMap in each job's namespace, whose `instruments.csv` lists further instruments."
+    )
+    holidays: str = Field("", description="ConfigMap there whose `holidays.csv` corrects the Casablanca calendar.")
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -77,6 +81,8 @@ class OperatorSettings(BaseSettings):
             kafka_secrets=(self.kafka_credentials or None, self.kafka_certificates or None),
             cassandra_secrets=(self.cassandra_credentials or None, self.cassandra_certificates or None),
             image_pull_secrets=self.pull_secrets,
+            instruments=self.instruments or None,
+            holidays=self.holidays or None,
         )
 
 

@@ -14,8 +14,8 @@ Phase = Literal[
 PHASES: dict[str, str] = {
     "Pending": "The manifest is accepted and nothing has been started yet.",
     "Starting": "A driver is being made or does not report progress yet.",
-    "Running": "The driver reports progress.",
-    "Upgrading": "The old driver is being stopped, or the new one is not yet known to be good.",
+    "Running": "The driver reports progress; whether it has proved itself is what Progressing says.",
+    "Upgrading": "The old driver is being stopped, and the next one is not yet made; that is Starting, then Running.",
     "RollingBack": "An upgrade was not good in time; the last good manifest is being started.",
     "Suspending": "The driver is being stopped because the manifest says `state: suspended`.",
     "Suspended": "Nothing runs; the checkpoint is kept.",
@@ -54,7 +54,7 @@ REASONS: dict[str, str] = {
     "InvalidSpec": "The manifest breaks a rule; the message names the field, the value and the fix.",
     "TickerTaken": "Another StreamJob owns a ticker's output.",
     "SecretMissing": "A Secret that the manifest names is not there, or lacks a key.",
-    "StateWouldBeLost": "The change cannot keep the checkpoint; `upgrade.mode: stateless` would start a new one.",
+    "StateWouldBeLost": "The change cannot keep the checkpoint, or no job can make it: the message says which.",
     "OldEpochAlive": "The driver of an older epoch is not known to be gone, so no new one may write the checkpoint.",
     "ScaleCapped": "More executors were asked for than the topic has partitions.",
     "NoExecutors": "Executors were asked for and SparkApplication is not installed.",
@@ -66,7 +66,7 @@ REASONS: dict[str, str] = {
     "Evicted": "The driver's pod was taken away.",
     "TooManyFailures": "The driver failed as often as `restart.limit` allows.",
     "RestartNever": "The driver failed and `restart.policy` is Never.",
-    "RolledBack": "The manifest did not prove itself in time; the last good one runs.",
+    "RolledBack": "The manifest did not prove itself in time; the last good one takes its place.",
     "Waiting": "The application waits for Kafka or Cassandra, or for its next try; it goes on by itself.",
     "ProgressUnknown": "The driver runs and does not answer at its progress address.",
 }
@@ -153,6 +153,7 @@ class Status(Model):
     progress_at: Moment | None = Field(None, description="When progress was last written here.")
     autoscaling: Autoscaled | None = Field(None, description="What the autoscaler decided.")
     checkpoint: CheckpointPlace = Field(default_factory=CheckpointPlace, description="Where the checkpoint is.")
+    degraded: str | None = Field(None, description="Reason of the condition Degraded while it is True.")
     conditions: tuple[Condition, ...] = Field((), description="Conditions.")
 
 

@@ -66,6 +66,6 @@ def _tickers(seen: Seen) -> list[Problem]:
     if not seen.owners:
         return []
     ticker, owner = next(iter(seen.owners.items()))
-    more = f" and {len(seen.owners) - 1} more" if len(seen.owners) > 1 else ""
-    text = f"spec.tickers: {ticker!r}{more} is owned by StreamJob {owner}; take it out of one of the two"
+    more = f" and {len(seen.owners) - 1} more are" if len(seen.owners) > 1 else " is"
+    text = f"spec.tickers: {ticker!r}{more} owned by StreamJob {owner}; take it out of one of the two"
     return [Problem("TickerTaken", text)]

@@ -405,11 +405,12 @@ def test_scale_shows_replicas_and_selector_of_the_status(jobs):
 def test_kubectl_get_prints_the_columns(jobs):
     jobs.create({}, dry_run=False)
     as_table = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
-    table = jobs.write_status(dump(RUNNING), dry_run="All", _headers=as_table)
+    status = {**dump(RUNNING), "degraded": "RolledBack"}
+    table = jobs.write_status(status, dry_run="All", _headers=as_table)
     names = [item["name"] for item in table["columnDefinitions"]]
     (row,) = table["rows"]
-    assert names == ["Name", "Ready", "Phase", "Tickers", "Lag", "Rows/s", "Restarts", "Age"]
-    assert row["cells"][:-1] == ["job", "True", "Running", 1, 5_000_000_000, 1234.5, 0]
+    assert names == ["Name", "Ready", "Phase", "Tickers", "Lag", "Rows/s", "Restarts", "Degraded", "Age"]
+    assert row["cells"][:-1] == ["job", "True", "Running", 1, 5_000_000_000, 1234.5, 0, "RolledBack"]
 
 
 def test_a_condition_stands_in_the_status_once(jobs):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def plan(
     manifest: Annotated[Path, typer.Option("--file", "-f", help="File of StreamJob manifests.", metavar="FILE")],
     namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", help="Namespace of manifests that name none; else `default`.")
+        str | None,
+        typer.Option("--namespace", "-n", help="Namespace of manifests that name none; default the context's."),
     ] = None,
     context: Annotated[str | None, typer.Option(help="Context of the kubeconfig; default its current one.")] = None,
     image: Annotated[
@@ -49,7 +51,8 @@ def plan(
     refused = False
     for document in documents(manifest):
         meta = document["metadata"]
-        meta.setdefault("namespace", namespace or "default")
+        if not meta.get("namespace"):
+            meta["namespace"] = namespace or asked.namespace
         name = f"{meta['namespace']}/{meta['name']}"
         installation = asked.installation(meta["namespace"])
         if image is not None:
@@ -71,10 +74,21 @@ class _Asked:
         from operators.streamjob.cluster import Cluster
 
         self._known: dict[str, Installation] = {}
+        self._context = context
         try:
             self.cluster = None if offline else Cluster(context)
         except TickloomError as error:
             raise TickloomError(f"{error}, or ask none with --offline") from None
+
+    @cached_property
+    def namespace(self) -> str:
+        """The namespace that kubectl would take, which is said where it is not ``default``; that without a cluster."""
+        from operators.streamjob.cluster import namespace_of
+
+        found = "default" if self.cluster is None else namespace_of(self._context)
+        if found != "default":
+            typer.echo(f"namespace of the context: {found}", err=True)
+        return found
 
     def installation(self, namespace: str) -> "Installation":
         """Return what holds for a namespace's jobs, and say once on standard error whose settings these are."""
@@ -109,6 +123,8 @@ def _show(name: str, found: "Preview") -> None:
     for change in found.changes:
         before, after = (json.dumps(change[side]) for side in ("before", "after"))
         console.print(f"  spec.{change['field']}: {before} -> {after} ({change['class']})", soft_wrap=True)
+    for text in found.notes:
+        console.print(f"  note: {text}", soft_wrap=True)
     if not found.actions:
         console.print("  nothing to do")
         return

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 PATTERNS = {
     r"^[1-9][0-9]{0,4}(ms|s|m|h|d)$": "a duration such as 500ms, 10s, 5m, 1d",
@@ -36,6 +36,11 @@ _KINDS = {
 }
 
 
+def mistake(field: str, text: str) -> PydanticCustomError:
+    """Return what a validator of a whole model raises where one of its fields is to be told."""
+    return PydanticCustomError("mistake", "{text}", {"text": text, "field": field})
+
+
 def sentences(errors: Sequence[ErrorDetails], root: type[BaseModel]) -> list[str]:
     """Return a sentence for each mistake in a document of the model ``root``.
 
@@ -54,7 +59,8 @@ def _below(place: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
 
 
 def _sentence(item: ErrorDetails, root: type[BaseModel]) -> str:
-    kind, place, value, limits = item["type"], _path(item["loc"]), item["input"], item.get("ctx", {})
+    kind, value, limits = item["type"], item["input"], item.get("ctx", {})
+    place = _path((*item["loc"], limits["field"]) if kind == "mistake" else item["loc"])
     if kind == "extra_forbidden":
         return f"{place} is unknown; known here: {', '.join(_known_fields(root, item['loc'][:-1]))}"
     if kind == "missing":

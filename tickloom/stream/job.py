@@ -1,5 +1,6 @@
 """The ``StreamJob`` resource: what a person writes, with every default and every rule."""
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tickloom.errors import ConfigurationError
 from tickloom.manifest.document import read_yaml
-from tickloom.manifest.mistakes import sentences
+from tickloom.manifest.mistakes import mistake, sentences
 from tickloom.manifest.model import Model
 from tickloom.market.instruments import instruments
 from tickloom.stream.deployment import Autoscaling, Checkpoint, Restart, Retention, Runtime, Upgrade
@@ -74,10 +75,13 @@ class Spec(Model):
         known = instruments(self.market)
         strangers = [ticker for ticker in self.tickers if ticker not in known]
         if strangers:
-            some = ", ".join(sorted(known)[:12])
-            raise ValueError(
-                f"ticker {strangers[0]!r} is in no instrument list of {self.market}; known: {some}, …; "
-                "name further ones in the file that TICKLOOM_INSTRUMENTS points at"
+            close = difflib.get_close_matches(strangers[0], known, n=3, cutoff=0.6)
+            hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(sorted(known)[:12])}, …;"
+            raise mistake(
+                "tickers",
+                f"ticker {strangers[0]!r} is in no instrument list of {self.market}; {hint} "
+                "list further ones in the CSV that TICKLOOM_INSTRUMENTS names, for a cluster in the ConfigMap of the "
+                "charts' global.market.instruments",
             )
         return self
 

@@ -39,6 +39,7 @@ spec:
       args: [{{ if $sync }}python, -m, services.ingest, {{ end }}--config, /etc/tickloom/ingest.yaml{{ if not $always }}, --until-finished{{ end }}]
       env:
         {{- include "tickloom.environment" $ctx | nindent 8 }}
+        {{- include "tickloom.marketEnvironment" $ctx | nindent 8 }}
         {{- with $pod.env }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -67,6 +68,7 @@ spec:
         {{- include "tickloom.syncMount" $ctx | nindent 8 }}
         {{- end }}
         {{- include "tickloom.kafkaMount" $ctx | nindent 8 }}
+        {{- include "tickloom.marketMount" $ctx | nindent 8 }}
         {{- with $pod.volumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -79,6 +81,7 @@ spec:
     {{- include "tickloom.syncVolume" $ctx | nindent 4 }}
     {{- end }}
     {{- include "tickloom.kafkaVolume" $ctx | nindent 4 }}
+    {{- include "tickloom.marketVolume" $ctx | nindent 4 }}
     {{- with $pod.volumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

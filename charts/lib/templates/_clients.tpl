@@ -122,3 +122,42 @@ a KafkaUser's login and the cluster's authority in a Secret each, and current.
 {{- define "tickloom.cassandraMount" -}}
 {{- include "tickloom.accessMount" (include "tickloom.cassandraAccess" . | fromJson) -}}
 {{- end }}
+
+{{/* ConfigMaps with instruments and holidays beyond those that Tickloom ships; either may be none. */}}
+{{- define "tickloom.instruments" -}}
+{{- tpl .Values.global.market.instruments . -}}
+{{- end }}
+
+{{- define "tickloom.holidays" -}}
+{{- tpl .Values.global.market.holidays . -}}
+{{- end }}
+
+{{- define "tickloom.marketEnvironment" -}}
+{{- range $name := list "instruments" "holidays" }}
+{{- if include (printf "tickloom.%s" $name) $ }}
+- name: TICKLOOM_{{ upper $name }}
+  value: /etc/tickloom-market/{{ $name }}.csv
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "tickloom.marketMount" -}}
+{{- if or (include "tickloom.instruments" .) (include "tickloom.holidays" .) }}
+- {name: market, mountPath: /etc/tickloom-market, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "tickloom.marketVolume" -}}
+{{- if or (include "tickloom.instruments" .) (include "tickloom.holidays" .) }}
+- name: market
+  projected:
+    sources:
+      {{- range $name := list "instruments" "holidays" }}
+      {{- with include (printf "tickloom.%s" $name) $ }}
+      - configMap:
+          name: {{ . }}
+          items: [{key: {{ $name }}.csv, path: {{ $name }}.csv}]
+      {{- end }}
+      {{- end }}
+{{- end }}
+{{- end }}

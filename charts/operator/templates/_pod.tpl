@@ -30,11 +30,14 @@
   "CASSANDRA" (include "tickloom.cassandra" .ctx)
   "KEYSPACE" $v.global.cassandra.keyspace
   "TOPIC_PREFIX" $v.global.kafka.topicPrefix
-  "REPLICATION" $v.global.replication }}
+  "REPLICATION" $v.global.replication
+  "INSTRUMENTS" (include "tickloom.instruments" .ctx)
+  "HOLIDAYS" (include "tickloom.holidays" .ctx) }}
 {{- range $name, $value := $given }}
 - name: TICKLOOM_OPERATOR_{{ $name }}
   value: {{ $value | toString | quote }}
 {{- end }}
+{{- include "tickloom.marketEnvironment" .ctx }}
 {{- end }}
 
 {{- define "operator.ingress" -}}

@@ -101,6 +101,8 @@ class Draft:
                 )
             )
         self.update(
+            # a printed column can choose a condition by its type, and not by its status as well
+            degraded=next((it.reason for it in conditions if it.type == "Degraded" and it.status == "True"), None),
             conditions=tuple(conditions),
             observed_generation=seen.generation,
             selector=f"{LABEL_JOB}={seen.name}",

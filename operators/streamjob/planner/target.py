@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from operators.streamjob import autoscale
+from operators.streamjob import autoscale, names
 from operators.streamjob.access import with_secrets
-from operators.streamjob.fields import changes, fingerprint
+from operators.streamjob.fields import cannot_change, changes, fingerprint
 from operators.streamjob.planner.draft import Draft
 from operators.streamjob.seen import Problem, Seen
 from operators.streamjob.validate import read, validate
@@ -80,6 +80,9 @@ def choose(draft: Draft) -> Target | None:
     if target.decision is not None:
         draft.tell("Normal", target.decision.reason, target.decision.text)
         draft.update(autoscaling=target.decision.kept)
+    note = claim_stays(seen, target.spec)
+    if note is not None and seen.generation != seen.status.observed_generation:
+        draft.tell("Warning", "ClaimStays", note)
     for item in target.lacks:
         draft.degrade(item.reason, item.message, each_message=True)
     return target
@@ -92,14 +95,43 @@ def asked(seen: Seen) -> tuple[Target | None, tuple[Problem, ...]]:
         return None, valid.problems
     target, problems = _resolved(seen, valid.spec)
     last = kept(seen.status.last_reconciled_spec, seen.name)
-    lost = [] if last is None else [path for path, kind in changes(last, target.spec).items() if kind == "redeploy"]
-    if lost and valid.spec.upgrade.mode != "stateless":
-        text = (
-            f"spec.{lost[0]} cannot change without losing the checkpoint's state; put it back, or set "
-            "spec.upgrade.mode to stateless to begin a new checkpoint"
+    olds = [spec for spec in (last, seen.replaced) if spec is not None]
+    refused = dict.fromkeys(text for old in olds for text in cannot_change(old, target.spec))
+    problems = (*valid.problems, *problems, *(Problem("StateWouldBeLost", text) for text in refused))
+    lost = last is not None and "redeploy" in changes(last, target.spec).values()
+    return replace(target, new_checkpoint=lost), problems
+
+
+def claim_stays(seen: Seen, new: Spec) -> str | None:
+    """Return what is to be said of a changed size or class of a claim that is there: it does nothing by itself."""
+    last = kept(seen.status.last_reconciled_spec, seen.name)
+    changed = {} if last is None else changes(last, new)
+    asked_for = [field for field in ("size", "storageClass") if f"checkpoint.claim.{field}" in changed]
+    wanted = new.checkpoint.claim
+    if not asked_for:
+        return None
+    if wanted.name is not None:
+        return (
+            f"spec.checkpoint.claim.{asked_for[0]}: not read, for claim {wanted.name!r} is your own; it stays as it is"
         )
-        problems = (*problems, Problem("StateWouldBeLost", text))
-    return replace(target, new_checkpoint=bool(lost)), (*valid.problems, *problems)
+    name = names.claim(seen.name)
+    there = seen.child("PersistentVolumeClaim", name)
+    if there is None:
+        return None
+    if "storageClass" in asked_for:
+        return (
+            f"spec.checkpoint.claim.storageClass: {wanted.storage_class or 'none'}, and claim {name!r} stays as it is, "
+            "for no claim changes its class; put it back"
+        )
+    has = there.body["spec"]["resources"]["requests"]["storage"]
+    if has == wanted.size:
+        return None
+    patch = json.dumps({"spec": {"resources": {"requests": {"storage": wanted.size}}}})
+    return (
+        f"spec.checkpoint.claim.size: {wanted.size}, and claim {name!r} stays as it is ({has}), for the operator only "
+        "makes claims; where its storage class lets claims grow, expand it: "
+        f"kubectl patch pvc {name} -n {seen.namespace} --type=merge -p '{patch}'"
+    )
 
 
 def _last_good(draft: Draft, problems: Sequence[Problem]) -> Target | None:
@@ -122,7 +154,7 @@ def _rolled_back(draft: Draft, stable: Spec) -> Target:
         "Degraded",
         True,
         "RolledBack",
-        "this manifest was not good in time and the last good one runs; change it, and it is tried again"
+        "this manifest was not good in time, so the last good one takes its place; change it, and it is tried again"
         + (f". What was wrong: {why}" if why else ""),
     )
     return replace(_as_it_was(draft.seen, stable), rolled_back=True)

@@ -30,7 +30,7 @@ def test_a_minimal_job_becomes_ready_with_everything_it_needs(make_job, place, k
     reasons = {reason for reason, _ in job.events()}
     assert {"Starting", "Stable"} <= reasons
     heads, row = kubectl("get", "sj", "minimal", "-n", place.namespace).splitlines()
-    assert heads.split() == ["NAME", "READY", "PHASE", "TICKERS", "LAG", "ROWS/S", "RESTARTS", "AGE"]
+    assert heads.split() == ["NAME", "READY", "PHASE", "TICKERS", "LAG", "ROWS/S", "RESTARTS", "DEGRADED", "AGE"]
     assert row.split()[:7] == ["minimal", "True", "Running", "1", "0", "1000", "0"]
     body = json.loads(kubectl("get", "sj", "minimal", "-n", place.namespace, "-o", "json"))
     assert body["metadata"]["finalizers"] == ["tickloom.dev/stop"]

@@ -65,6 +65,7 @@ def test_each_setting_is_passed_on(charts):
             },
             "stream": {"image": {"repository": "stream", "tag": "9"}},
             "spark": {"serviceAccount": "s"},
+            "market": {"instruments": "{{ .Release.Name }}-ours", "holidays": "days"},
         },
         "watch": {"namespaces": ["n", "m"]},
         "settings": {"identity": "me", "lease": "l", "leaseSeconds": 20, "workers": 3, "resyncSeconds": 60.5}
@@ -73,7 +74,9 @@ def test_each_setting_is_passed_on(charts):
         "port": 9000,
     }
     found = {
-        name.removeprefix("TICKLOOM_OPERATOR_").lower(): value for name, value in variables(charts, values).items()
+        name.removeprefix("TICKLOOM_OPERATOR_").lower(): value
+        for name, value in variables(charts, values).items()
+        if name.startswith("TICKLOOM_OPERATOR_")
     }
     assert found == {
         "own_namespace": {"fieldRef": {"fieldPath": "metadata.namespace"}},
@@ -104,6 +107,8 @@ def test_each_setting_is_passed_on(charts):
         "keyspace": "k",
         "topic_prefix": "morocco-",
         "replication": "3",
+        "instruments": "tickloom-ours",
+        "holidays": "days",
     }
 
 
@@ -118,12 +123,17 @@ def test_named_namespaces_each_get_a_role_and_nothing_reaches_further(charts):
     assert rules(lease) == {("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")}
 
 
+@pytest.mark.parametrize("checkpoints", [False, True])
 @pytest.mark.parametrize("namespaces", [[], ["a", "b"]])
-def test_before_the_release_goes_streamjobs_are_deleted_where_it_watches_and_only_if_that_is_wanted(charts, namespaces):
+def test_before_the_release_goes_streamjobs_are_deleted_where_it_watches_and_only_if_that_is_wanted(
+    charts, namespaces, checkpoints
+):
     values = {"watch": {"namespaces": namespaces}}
     without = charts.render("operator", values)
     assert not [it for it in without if "helm.sh/hook" in it["metadata"].get("annotations", {})]
-    manifests = charts.render("operator", {**values, "uninstall": {"deleteStreamJobs": True}})
+    manifests = charts.render(
+        "operator", {**values, "uninstall": {"deleteStreamJobs": True, "deleteCheckpoints": checkpoints}}
+    )
     hooks = [it for it in manifests if it["metadata"].get("annotations", {}).get("helm.sh/hook") == "pre-delete"]
     assert len(manifests) == len(without) + len(hooks)
     (job,) = of_kind(hooks, "Job")
@@ -133,7 +143,10 @@ def test_before_the_release_goes_streamjobs_are_deleted_where_it_watches_and_onl
     assert environment(container) == {"TICKLOOM_OPERATOR_NAMESPACES": ",".join(namespaces)}
     roles = of_kind(hooks, "Role", "ClusterRole")
     assert [it["metadata"].get("namespace") for it in roles] == (namespaces or [None])
-    assert rules(*roles) == {("tickloom.dev", "streamjobs", verb) for verb in ("list", "delete")}
+    assert rules(*roles) == {
+        ("tickloom.dev", "streamjobs", verb) for verb in ("list", "delete", *["patch"] * checkpoints)
+    }
+    assert container["command"][3:] == ["--checkpoints"] * checkpoints
     account = pod_spec(job)["serviceAccountName"]
     for it in of_kind(hooks, "RoleBinding", "ClusterRoleBinding"):
         assert it["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": "demo"}]

@@ -165,6 +165,39 @@ def test_one_secret_with_all_credentials_goes_before_strimzis(charts):
     assert {"name": "kafka", "secret": {"secretName": "mine"}} in volumes
 
 
+@pytest.mark.parametrize("chart", ["ingest", "operator"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        {},
+        {"instruments": "{{ .Release.Name }}-ours"},
+        {"holidays": "days"},
+        {"instruments": "ours", "holidays": "days"},
+    ],
+    ids=lambda named: ",".join(named) or "none",
+)
+def test_further_instruments_and_holidays_are_files_whose_variables_are_set_where_they_are_named(charts, chart, named):
+    sources = {"sources": SOURCES} if chart == "ingest" else {}
+    workloads = [it for it in charts.render(chart, {"global": {"market": named}, **sources}) if pod_spec(it)]
+    assert len(workloads) == (3 if sources else 1)
+    for it in workloads:
+        spec = pod_spec(it)
+        (container,) = spec["containers"]
+        said = environment(container)
+        wanted = {f"TICKLOOM_{name.upper()}": f"/etc/tickloom-market/{name}.csv" for name in named}
+        assert {name: said[name] for name in ("TICKLOOM_INSTRUMENTS", "TICKLOOM_HOLIDAYS") if name in said} == wanted
+        volumes = [volume for volume in spec["volumes"] if volume["name"] == "market"]
+        mounts = [mount for mount in container["volumeMounts"] if mount["name"] == "market"]
+        assert mounts == [{"name": "market", "mountPath": "/etc/tickloom-market", "readOnly": True}] * bool(named)
+        assert [source["configMap"] for volume in volumes for source in volume["projected"]["sources"]] == [
+            {
+                "name": config.replace("{{ .Release.Name }}", "tickloom"),
+                "items": [{"key": f"{name}.csv", "path": f"{name}.csv"}],
+            }
+            for name, config in named.items()
+        ]
+
+
 @pytest.mark.parametrize(("credentials", "certificates"), [("", ""), ("a", ""), ("a", "b"), ("", "b")])
 def test_charts_and_operator_mount_credentials_in_the_same_way(charts, credentials, certificates):
     named = {"credentialsSecret": credentials, "certificatesSecret": certificates}

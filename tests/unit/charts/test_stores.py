@@ -12,7 +12,8 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.authority import encryption
-from tests.unit.charts.rendering import CHARTS, OPERATED, environment, named, of_kind, pod_spec
+from tests.unit.charts.rendering import CHARTS, OPERATED, RefusedError, environment, named, of_kind, pod_spec
+from tests.unit.operator.api_server import ApiServer
 from tickloom.bus.roles import ROLES
 from tickloom.bus.topics import PARTITIONS
 from tickloom.cli.main import group
@@ -63,6 +64,77 @@ def test_a_topic_takes_another_name_and_rights_follow(charts):
     assert ("topic", "morocco_Stock.prices", "Read") in acls(stream)
     # a job says so in source.topic, and then nobody makes the usual one
     assert not {it for it in acls(stream) if it[1] == "morocco-prices" or it[2] == "Create"}
+
+
+@pytest.fixture
+def upgraded(charts):
+    """Return what a chart renders with a size, where the cluster holds its StatefulSet with another one."""
+    server = ApiServer()
+    groups = []
+    for api, kind in {
+        "v1": "Service",
+        "apps/v1": "StatefulSet",
+        "batch/v1": "Job",
+        "policy/v1": "PodDisruptionBudget",
+        "networking.k8s.io/v1": "NetworkPolicy",
+    }.items():
+        plural = f"{re.sub('y$', 'ie', kind.lower())}s"
+        resource = {"name": plural, "kind": kind, "namespaced": True, "verbs": ["get"]}
+        listed = {"kind": "APIResourceList", "groupVersion": api, "resources": [resource]}
+        server.objects[f"/apis/{api}" if "/" in api else f"/api/{api}"] = listed
+        if "/" in api:
+            version = {"groupVersion": api, "version": "v1"}
+            groups.append({"name": api.removesuffix("/v1"), "versions": [version], "preferredVersion": version})
+    server.objects |= {
+        "/version": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"},
+        "/api": {"kind": "APIVersions", "versions": ["v1"]},
+        "/apis": {"kind": "APIGroupList", "groups": groups},
+    }
+
+    def run(chart, was, size):
+        claim = {"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": was}}}}
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": {"name": f"tickloom-{chart}", "namespace": "demo"},
+            "spec": {"volumeClaimTemplates": [claim]},
+        }
+        server.add("/apis/apps/v1", "statefulsets", body)
+        options = ("-n", "demo", "--dry-run=server", "--is-upgrade", "--take-ownership")
+        options += ("--disable-openapi-validation", "--kube-apiserver", server.address)
+        text = charts.helm("template", "tickloom", chart, *options, "--set", f"dev.storage.size={size}")
+        path = f"/apis/apps/v1/namespaces/demo/statefulsets/tickloom-{chart}"
+        assert path in server.asked
+        return next(it for it in yaml.safe_load_all(text) if it and it["kind"] == "StatefulSet")
+
+    yield run
+    server.close()
+
+
+@pytest.mark.parametrize("chart", ["kafka", "cassandra"])
+def test_a_larger_volume_of_a_release_that_is_there_is_refused_with_the_way_to_it(upgraded, chart):
+    name = f"tickloom-{chart}"
+    with pytest.raises(RefusedError) as refusal:
+        upgraded(chart, "4Gi", "8Gi")
+    said = str(refusal.value)
+    assert f"{chart}: dev.storage.size is 8Gi, but the StatefulSet {name} was made with 4Gi" in said
+    patch = """'{"spec": {"resources": {"requests": {"storage": "8Gi"}}}}'"""
+    assert f"kubectl -n demo patch pvc data-{name}-0 -p {patch} && kubectl" in said
+    assert f"kubectl -n demo delete statefulset {name} --cascade=orphan" in said
+
+
+@pytest.mark.parametrize("size", ["2Gi", "4G", "900M"])
+def test_a_smaller_one_is_refused_with_no_way(upgraded, size):
+    with pytest.raises(RefusedError, match=f"is {size}, .* leave it at 4Gi: a volume never shrinks"):
+        upgraded("kafka", "4Gi", size)
+
+
+@pytest.mark.parametrize(
+    ("was", "size"), [("4Gi", "4Gi"), ("4Gi", "4096Mi"), ("8Mi", "8192Ki"), ("5G", "5000M"), ("1E", "1000P")]
+)
+def test_a_size_that_is_the_same_in_other_words_is_taken(upgraded, was, size):
+    (claim,) = upgraded("kafka", was, size)["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == size
 
 
 def test_users_may_do_what_they_must_and_no_more(charts):

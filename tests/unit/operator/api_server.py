@@ -60,15 +60,15 @@ class ApiServer:
         meta = body["metadata"]
         self.objects[f"{api}/namespaces/{meta['namespace']}/{plural}/{meta['name']}"] = body
 
-    def kubeconfig(self, path: Path) -> Path:
-        """Write a file that leads here."""
+    def kubeconfig(self, path: Path, **context: str) -> Path:
+        """Write a file that leads here; ``context`` may name a namespace."""
         document = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "here",
             "clusters": [{"name": "here", "cluster": {"server": self.address}}],
             "users": [{"name": "me", "user": {"token": "none"}}],
-            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me", **context}}],
         }
         path.write_text(yaml.safe_dump(document))
         return path

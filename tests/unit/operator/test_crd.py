@@ -1,6 +1,7 @@
 """The CustomResourceDefinition and its page say what the models say."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_names_scope_and_subresources():
 def test_printed_columns_lead_to_fields_of_the_status(schema):
     (version,) = crd.definition()["spec"]["versions"]
     columns = {item["name"]: item["jsonPath"] for item in version["additionalPrinterColumns"]}
-    assert list(columns) == ["Ready", "Phase", "Tickers", "Lag", "Rows/s", "Restarts", "Age"]
+    assert list(columns) == ["Ready", "Phase", "Tickers", "Lag", "Rows/s", "Restarts", "Degraded", "Age"]
     assert columns.pop("Ready") == '.status.conditions[?(@.type=="Ready")].status'
     assert columns.pop("Age") == ".metadata.creationTimestamp"
     for path in columns.values():
@@ -224,8 +225,79 @@ def test_each_rule_stands_in_the_schema_and_names_its_field(schema, rule):
 
 
 def test_every_field_that_no_checkpoint_survives_has_its_rule():
-    kept = {f"spec.{path}" for path, kind in fields.CLASSES.items() if kind == "redeploy"}
+    kept = {f"spec.{path}" for path, kind in fields.CLASSES.items() if kind in fields.CANNOT}
     assert kept == {rule.field for rule in crd.RULES if "oldSelf" in rule.expression}
+
+
+def in_python(expression):
+    """Return a transition rule as Python: the few words of CEL that these rules use, and no others."""
+    expression = re.sub(r"has\(([\w.]+)\) \? ([\w.]+) : ('\w*')", r"(\2 if has(\1) else \3)", expression)
+    assert "?" not in expression
+    assert "&&" not in expression
+    expression = expression.replace("||", "or")
+    return re.sub(r"\b(self|oldSelf)((?:\.\w+)*)", r"at(\1, '\2')", expression)
+
+
+def at(value, path):
+    for name in path.split(".")[1:]:
+        value = value.get(name) if value is not None else None
+    return value
+
+
+def server_takes(schema, rule, new, old):
+    """Return what the API server makes of a rule when a spec takes another's place."""
+    specs = [filled(crd.part(schema, "spec"), spec) for spec in (new, old)]
+    own, before = (at({"spec": spec}, f".{rule.at}") for spec in specs)
+    scope = {"at": at, "has": lambda value: value is not None, "self": own, "oldSelf": before}
+    return eval(in_python(rule.expression), scope)
+
+
+TRANSITIONS = [rule for rule in crd.RULES if "oldSelf" in rule.expression]
+ABSENT = object()
+OTHERS = {"spec.market": {"market": "XCAS", "tickers": ["ATW"]}}
+"""What a field becomes where one more character at its end, or one more, is no value that it may have."""
+
+
+def edited(path, value):
+    spec = yaml.safe_load(page.COMPLETE)["spec"]
+    *parents, last = path.split(".")[1:]
+    node = spec
+    for name in parents:
+        node = node[name]
+    if value is ABSENT:
+        del node[last]
+    else:
+        node[last] = value
+    return spec
+
+
+@pytest.mark.parametrize("mode", ["checkpoint", "stateless"])
+@pytest.mark.parametrize("rule", TRANSITIONS, ids=lambda rule: rule.field)
+def test_what_the_server_refuses_of_a_change_is_what_plan_refuses(schema, rule, mode):
+    """Each rule that looks at the manifest as it was, tried with equal values, another one, and none."""
+    one = at(yaml.safe_load(page.COMPLETE), f".{rule.field}")
+    specs = [edited(rule.field, one)]
+    if rule.field in OTHERS:
+        specs.append({**edited(rule.field, one), **OTHERS[rule.field]})
+    else:
+        specs.append(edited(rule.field, one + 1 if isinstance(one, int) else f"{one}x"))
+    if rule.field not in ("spec.market",):
+        specs.append(edited(rule.field, ABSENT))
+    refused = set()
+    for old in specs:
+        for spec in specs:
+            new = {**spec, "upgrade": {**spec["upgrade"], "mode": mode}}
+            found = [spec_of(each) for each in (old, new)]
+            told = fields.cannot_change(*found)
+            takes = server_takes(schema, rule, new, old)
+            assert bool(told) is not takes, (old, new)
+            assert all(text.startswith(f"{rule.field}: {rule.message} (given: ") for text in told)
+            refused.add(takes)
+    assert refused == ({True} if mode == "stateless" and rule.field != "spec.market" else {True, False})
+
+
+def spec_of(spec):
+    return parse({"apiVersion": names.API_VERSION, "kind": "StreamJob", "metadata": {"name": "x"}, "spec": spec}).spec
 
 
 def test_a_keyword_without_translation_is_refused():

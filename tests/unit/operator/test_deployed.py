@@ -136,6 +136,39 @@ def test_a_change_is_still_one(server, planned):
     assert planned(spec={**SPEC, "tickers": ["ATW", "IAM"]})[0] == {"tickers": ["ATW", "IAM"]}
 
 
+def test_a_change_that_the_server_refuses_is_measured_against_what_stands_there_not_what_runs(server, planned):
+    deploy(server, deployment())
+    meta = {"namespace": "markets", "name": "atw", "uid": "uid", "resourceVersion": "1", "generation": 1}
+    meta["creationTimestamp"] = "2024-01-02T03:04:05Z"
+    server.add("/apis/tickloom.dev/v1alpha1", "streamjobs", {"metadata": meta, "spec": SPEC})
+    other = {"tickers": ["AAPL"], "market": "XNYS", "upgrade": {"mode": "stateless"}}
+    assert planned(spec=other, refused=True)[2]["problems"] == [
+        "spec.market: cannot change; put it back, or make another StreamJob for the other market "
+        "(given: XNYS, was: XCAS)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("context", "options", "name", "said"),
+    [
+        ({"namespace": "markets"}, [], "markets/atw", ["namespace of the context: markets"]),
+        ({"namespace": "markets"}, ["--context", "here"], "markets/atw", ["namespace of the context: markets"]),
+        ({"namespace": "markets"}, ["-n", "other"], "other/atw", []),
+        ({}, [], "default/atw", []),
+    ],
+)
+def test_a_manifest_without_namespace_is_in_the_one_that_kubectl_takes(server, tmp_path, context, options, name, said):
+    server.kubeconfig(tmp_path / "kubeconfig", **context)
+    deploy(server, deployment(KAFKA_CREDENTIALS="", KAFKA_CERTIFICATES="", CASSANDRA_CREDENTIALS=""))
+    path = tmp_path / "job.yaml"
+    head = {"apiVersion": "tickloom.dev/v1alpha1", "kind": "StreamJob", "metadata": {"name": "atw"}}
+    path.write_text(json.dumps({**head, "spec": SPEC}))
+    done = CliRunner().invoke(app, ["-f", str(path), "--json", *options])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["streamjob"] == name
+    assert [line for line in done.stderr.splitlines() if not line.startswith("settings for")] == said
+
+
 def test_what_a_new_image_would_change(server, planned):
     deploy(server, deployment())
     running(server)

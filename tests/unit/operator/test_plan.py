@@ -9,6 +9,7 @@ from operators.streamjob import names
 from operators.streamjob.actions import Apply, Delete, SetFinalizer, Start, Tell, WriteStatus
 from operators.streamjob.planner import plan
 from operators.streamjob.seen import Child, Driver
+from operators.streamjob.status import dump
 from tests.unit.operator.world import Killed, World
 
 
@@ -131,6 +132,17 @@ def test_a_refused_manifest_is_told_once_whatever_else_it_lacks():
     assert world.condition("Degraded").reason == "StateWouldBeLost"
 
 
+def test_what_kubectl_prints_of_a_job_is_why_it_is_degraded_and_nothing_where_it_is_not():
+    world = World().stable()
+    assert "degraded" not in dump(world.status)
+    world.edit(runtime__statePartitions=4)
+    world.settle()
+    assert (world.status.phase, world.status.degraded) == ("Running", "StateWouldBeLost")
+    world.edit(runtime__statePartitions=2)
+    world.settle()
+    assert "degraded" not in dump(world.status)
+
+
 def test_stateless_mode_begins_a_new_checkpoint():
     world = World().stable()
     old = world.status.checkpoint.location
@@ -216,7 +228,8 @@ AUTHORITY = frozenset({"ca.crt"})
         (
             {"sinks__cassandra__credentials": "c"},
             {"c": None},
-            "spec.sinks.cassandra.credentials: there is no Secret 'c' in namespace default; create it",
+            "spec.sinks.cassandra.credentials: there is no Secret 'c' in namespace default; create it with "
+            "username, password",
         ),
         (
             {"sinks__cassandra__credentials": "c"},
@@ -257,7 +270,7 @@ def test_a_secret_of_the_operators_settings_that_is_missing_is_told_as_such():
     assert world.condition("Degraded").reason == "SecretMissing"
     assert world.condition("Degraded").message == (
         "TICKLOOM_OPERATOR_CASSANDRA_CREDENTIALS of the operator: there is no Secret 'superuser' in namespace default; "
-        "create it"
+        "create it with username, password"
     )
     world.secrets = {"superuser": LOGIN}
     world.settle()
@@ -542,6 +555,15 @@ def test_fields_that_the_cluster_adds_are_no_drift():
         body["metadata"]["resourceVersion"] = "17"
         world.children[key] = Child(child.kind, child.name, child.uid, body)
     assert world.look() == ()
+
+
+def test_a_larger_claim_is_told_once_for_the_operator_does_not_make_it():
+    world = World().stable()
+    world.edit(checkpoint__claim={"size": "5Gi"})
+    world.settle()
+    assert world.reasons().count("ClaimStays") == 1
+    assert world.started == [1]
+    assert world.condition("Degraded").status == "False"
 
 
 def test_the_claim_is_never_changed_back():

@@ -1,6 +1,7 @@
 """What `tickloom plan` says of a manifest before it is applied."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 pytest.importorskip("kubernetes", reason="needs the package kubernetes: install tickloom[operator]")
 
 from operators.streamjob import preview
+from operators.streamjob.validate import read
 from tests.unit.operator.world import World
 from tickloom.cli.plan import app
 from tickloom.errors import TickloomError
@@ -50,6 +52,69 @@ def test_what_would_lose_state_is_refused_and_what_begins_anew_says_so():
     found = of(world)
     assert not found.problems
     assert any("with a new checkpoint, reading the topic anew" in line["why"] for line in found.actions)
+
+
+def test_another_market_is_refused_in_every_mode_and_nothing_says_that_stateless_would_help():
+    world = World().stable()
+    world.edit(market="XNYS", tickers=["AAPL"])
+    for mode in ("checkpoint", "stateless"):
+        world.edit(upgrade__mode=mode)
+        (problem,) = of(world).problems
+        assert problem == (
+            "spec.market: cannot change; put it back, or make another StreamJob for the other market "
+            "(given: XNYS, was: XCAS)"
+        )
+
+
+def test_a_change_is_measured_against_the_manifest_in_the_cluster_too():
+    """The API server does so, whatever runs: a job that never started may not change its market either."""
+    seen = replace(World().seen(), replaced=read({"tickers": ["AAPL"], "market": "XNYS"}, "atw"))
+    (problem,) = preview.of(seen).problems
+    assert problem.endswith("(given: XCAS, was: XNYS)")
+
+
+def test_several_taken_tickers_are_told_in_the_plural():
+    world = World(owners={"ATW": "default/older", "IAM": "default/older"})
+    (problem,) = of(world).problems
+    assert problem.startswith("spec.tickers: 'ATW' and 1 more are owned by StreamJob default/older;")
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        (
+            {"size": "5Gi"},
+            "spec.checkpoint.claim.size: 5Gi, and claim 'atw-checkpoint' stays as it is (1Gi), for the operator only "
+            "makes claims; where its storage class lets claims grow, expand it: kubectl patch pvc atw-checkpoint "
+            """-n default --type=merge -p '{"spec": {"resources": {"requests": {"storage": "5Gi"}}}}'""",
+        ),
+        (
+            {"storageClass": "fast"},
+            "spec.checkpoint.claim.storageClass: fast, and claim 'atw-checkpoint' stays as it is",
+        ),
+        ({"size": "1Gi"}, None),
+    ],
+)
+def test_a_claim_that_stays_as_it_is_is_told_with_what_to_do(claim, said):
+    world = World().stable()
+    world.edit(checkpoint__claim=claim)
+    found = of(world)
+    assert not found.problems
+    assert [note[: len(said or "")] for note in found.notes] == ([said] if said else [])
+
+
+def test_a_claim_that_was_expanded_or_is_a_persons_own_is_told_so():
+    world = World().stable()
+    world.edit(checkpoint__claim={"size": "5Gi"})
+    there = world.children["PersistentVolumeClaim", "atw-checkpoint"]
+    there.body["spec"]["resources"]["requests"]["storage"] = "5Gi"
+    assert of(world).notes == []
+    own = World()
+    own.edit(checkpoint__claim={"name": "mine"})
+    own.stable()
+    assert of(own).notes == []
+    own.edit(checkpoint__claim={"name": "mine", "size": "5Gi"})
+    assert "claim 'mine' is your own" in of(own).notes[0]
 
 
 def test_every_mistake_is_a_problem_of_its_own():

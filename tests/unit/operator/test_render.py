@@ -173,6 +173,31 @@ def test_a_manifests_secret_goes_before_the_operators_and_its_own_server_gets_ne
     assert (volume, says) == ({"name": "cassandra", "secret": {"secretName": "mine"}}, "/etc/tickloom-cassandra")
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize(
+    "named",
+    [{}, {"instruments": "ours"}, {"holidays": "ours"}, {"instruments": "ours", "holidays": "days"}],
+    ids=lambda named: ",".join(named) or "none",
+)
+def test_further_instruments_and_holidays_reach_every_pod_by_the_variables_of_those_that_are_named(named, replicas):
+    for spec in starts(World(**named), replicas=replicas):
+        (container,) = spec["containers"]
+        says = {it["name"]: it["value"] for it in container["env"]}
+        wanted = {f"TICKLOOM_{name.upper()}": f"/etc/tickloom-market/{name}.csv" for name in named}
+        assert {
+            name: says.get(name) for name in ("TICKLOOM_INSTRUMENTS", "TICKLOOM_HOLIDAYS") if name in says
+        } == wanted
+        volume, _, mount = mounted(spec, "market")
+        if not named:
+            assert volume is mount is None
+            continue
+        assert mount == {"name": "market", "mountPath": "/etc/tickloom-market", "readOnly": True}
+        assert [it["configMap"] for it in volume["projected"]["sources"]] == [
+            {"name": config, "items": [{"key": f"{name}.csv", "path": f"{name}.csv"}], "optional": True}
+            for name, config in named.items()
+        ]
+
+
 @pytest.mark.parametrize("replicas", [1, 3])
 def test_topics_have_the_settings_that_the_application_would_give_them(replicas):
     objects = made(source__createTopics={"cluster": "kafka", "replicas": replicas})

@@ -37,6 +37,8 @@ class World:
     image: str = "stream:1"
     kafka_secrets: tuple = (None, None)
     cassandra_secrets: tuple = (None, None)
+    instruments: str | None = None
+    holidays: str | None = None
     log: list = field(default_factory=list)
     events: list = field(default_factory=list)
     started: list = field(default_factory=list)
@@ -50,7 +52,11 @@ class World:
             uid="uid-atw",
             generation=self.generation,
             installation=Installation(
-                self.image, kafka_secrets=self.kafka_secrets, cassandra_secrets=self.cassandra_secrets
+                self.image,
+                kafka_secrets=self.kafka_secrets,
+                cassandra_secrets=self.cassandra_secrets,
+                instruments=self.instruments,
+                holidays=self.holidays,
             ),
             raw_spec=self.spec,
             annotations=self.annotations,
