@@ -64,6 +64,8 @@ def diebold_mariano(first: Floats, second: Floats, horizon: int = 1) -> Comparis
             f"same {max(_LEAST, 2 * horizon)} or more"
         )
     losses = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    if _alike(first, second):
+        losses = np.zeros(n)
     mean = float(losses.mean())
     centred = losses - mean
     variance = _long_run(centred, horizon)
@@ -133,14 +135,33 @@ def _verdict(p_better: float, p_worse: float) -> Verdict:
 def confidence_set(losses: pd.DataFrame, horizon: int, *, size: float = 0.10, seed: int = 0) -> dict[str, float]:
     """Return each model's p-value of belonging to the model confidence set; at ``size`` and above it is in it.
 
-    The block of the bootstrap is as long as losses overlap, and at least the cube root of their number.
+    The block of the bootstrap is as long as losses overlap, and at least the cube root of their number. Models whose
+    losses are equal, such as an ARIMA that chose no term and the random walk, stand as one.
     """
     from arch.bootstrap import MCS
 
+    stands_for = _equal(losses)
+    distinct = losses[list(dict.fromkeys(stands_for.values()))]
+    if distinct.shape[1] == 1:
+        return dict.fromkeys(stands_for, 1.0)
     block = max(horizon, round(len(losses) ** (1 / 3)))
-    found = MCS(losses, size, reps=1000, block_size=block, method="R", seed=seed)
+    found = MCS(distinct, size, reps=1000, block_size=block, method="R", seed=seed)
     found.compute()
-    return {str(name): float(p) for name, p in found.pvalues["Pvalue"].items()}
+    return {name: float(found.pvalues["Pvalue"][first]) for name, first in stands_for.items()}
+
+
+def _equal(losses: pd.DataFrame) -> dict[str, str]:
+    """Return for each column the first one that is equal to it but for rounding."""
+    found: dict[str, str] = {}
+    for name in losses.columns:
+        mine = losses[name].to_numpy()
+        found[str(name)] = next((it for it in found.values() if _alike(losses[it].to_numpy(), mine)), str(name))
+    return found
+
+
+def _alike(first: Floats, second: Floats) -> bool:
+    """Return whether losses differ by rounding alone, which no test must take for a difference."""
+    return bool(np.allclose(first, second, rtol=1e-9, atol=0))
 
 
 @dataclass(frozen=True)

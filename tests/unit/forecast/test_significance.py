@@ -67,6 +67,20 @@ def test_verdicts_say_who_is_better_worse_or_neither():
     assert members["bad"] < 0.1
 
 
+def test_equal_losses_stand_as_one_and_rounding_is_no_difference():
+    rng = np.random.default_rng(6)
+    base = rng.exponential(size=300)
+    losses = pd.DataFrame(
+        {"random_walk": base, "rounded": base * (1 - 1e-13), "bad": base + rng.exponential(0.5, 300), "equal": base}
+    )
+    members = confidence_set(losses, 1)
+    assert members == {"random_walk": 1.0, "rounded": 1.0, "bad": members["bad"], "equal": 1.0}
+    assert members["bad"] < 0.1
+    found = verdicts(losses, "random_walk", 1)
+    assert found["verdict"].to_dict() == {"rounded": "indistinguishable", "bad": "worse", "equal": "indistinguishable"}
+    assert confidence_set(losses[["random_walk", "equal"]], 1) == {"random_walk": 1.0, "equal": 1.0}
+
+
 def test_direction_is_measured_against_saying_always_the_same():
     moved = np.array([1.0, 1, 1, -1, 0])
     always_up = direction(moved, np.ones(5))
