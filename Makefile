@@ -1,13 +1,16 @@
 # `make demo` shows the main job on this machine, `make test` runs the whole suite; both set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cluster-demo test bench lint docs manifests locks sbom clean
+.PHONY: help setup dev demo cluster-demo test bench lint docs manifests locks sbom clean
 TICKLOOM := .venv/bin/tickloom
 
 help:  ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-setup:  ## Make .venv from the hashed lock and see to Java 17
-	@scripts/setup
+setup:  ## Make .venv with what runs the main job, from a hashed lock, and see to Java 17
+	@scripts/setup laptop
+
+dev:  ## The same with what tests, lints and trains; torch alone is 3 GB
+	@scripts/setup dev
 
 demo: setup  ## Prices to table on embedded Kafka, Spark and Cassandra
 	@$(TICKLOOM) demo
@@ -15,13 +18,13 @@ demo: setup  ## Prices to table on embedded Kafka, Spark and Cassandra
 cluster-demo: setup  ## The dev profile on the cluster of KUBECONFIG: images, release, a job, its rows
 	@.venv/bin/python scripts/cluster-demo $(ARGUMENTS)
 
-test: setup  ## Run the whole suite
+test: dev  ## Run the whole suite
 	@.venv/bin/python -m pytest
 
-bench: setup  ## Run every benchmark and print its figures
-	@for name in ingest store indicators stream latency memory; do $(TICKLOOM) bench $$name || exit 1; done
+bench: dev  ## Run every benchmark and print its figures
+	@for name in ingest store indicators stream latency memory forecast; do $(TICKLOOM) bench $$name || exit 1; done
 
-lint: setup  ## Format check, lint, types, layers, generated pages and manifests
+lint: dev  ## Format check, lint, types, layers, generated pages and manifests
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
@@ -31,20 +34,20 @@ lint: setup  ## Format check, lint, types, layers, generated pages and manifests
 	@.venv/bin/python scripts/chart-schema --check
 	@.venv/bin/python scripts/manifests --check
 
-docs: setup  ## Write the generated pages
+docs: dev  ## Write the generated pages
 	@$(TICKLOOM) docs all
 
-manifests: setup  ## Write manifests/base from the charts; needs helm
+manifests: dev  ## Write manifests/base from the charts; needs helm
 	@.venv/bin/python scripts/manifests
 
 # requirements/EXTRA-without.txt names what an image is to be spared of what others ask for
-locks: setup  ## Compile requirements/*.txt from pyproject.toml
-	@for extra in ingest stream operator mlflow pipelines train serve dashboard dev; do \
+locks: dev  ## Compile requirements/*.txt from pyproject.toml
+	@for extra in ingest stream operator mlflow pipelines forecast train serve dashboard laptop dev; do \
 	  .venv/bin/uv pip compile pyproject.toml --extra $$extra --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    $$(ls requirements/$$extra-without.txt 2>/dev/null | sed 's/^/--excludes /') \
 	    --no-header --python-version 3.11 --quiet -o requirements/$$extra.txt || exit 1; done
 
-sbom: setup  ## Write a CycloneDX bill of materials for each image to build/sbom
+sbom: dev  ## Write a CycloneDX bill of materials for each image to build/sbom
 	@.venv/bin/python scripts/sbom $(ARGUMENTS)
 
 clean:  ## Remove what the commands above made in this folder

@@ -48,6 +48,13 @@ class Settings(BaseSettings):
         ),
     )
     keyspace: str = Field("tickloom", description="Cassandra keyspace.", pattern=r"^[a-z][a-z0-9_]{0,47}$")
+    mlflow: str | None = Field(
+        None,
+        description=(
+            "Tracking URI of the MLflow that remembers trained models; without it a database in `home`. Who one is, "
+            "MLflow reads from `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`."
+        ),
+    )
     replication: int = Field(
         1, ge=1, le=5, description="Replication of topics and keyspace: 1 on one machine, 3 in production."
     )

@@ -24,9 +24,10 @@ NAMES = {
     "indicators": "indicators beside TA-Lib",
     "latency": "from a price's arrival to its row",
     "memory": "the application's memory over a long run",
+    "forecast": "whether verdicts are true, and how fast forecasts are made",
     "operator": "the operator with 1,000 jobs, against the cluster of KUBECONFIG with nodes that kwok simulates",
 }
-ALONE = ("indicators", "operator")
+ALONE = ("forecast", "indicators", "operator")
 """Those that need neither Kafka nor Cassandra."""
 PAGE = Path("docs/benchmarks.md")
 
@@ -50,7 +51,8 @@ def bench(
         run = importlib.import_module(f"tickloom.bench.{name}").run
     except ImportError as error:
         raise TickloomError(
-            f"tickloom bench {name} needs {error.name}: install the extras with `pip install tickloom[stream,operator]`"
+            f"tickloom bench {name} needs {error.name}: install the extras with "
+            "`pip install tickloom[stream,operator,train]`"
         ) from None
     result = run(_say) if name in ALONE else _with_stack(run)
     if record:

@@ -1,0 +1,43 @@
+"""The versions of a ticker: listed, and pushed from a folder."""
+
+import pytest
+
+from tickloom.cli import models, train
+from tickloom.errors import TickloomError
+
+
+@pytest.fixture
+def folder(prices, tmp_path, call):
+    words = ("--model", "drift", "--folds", 0, "--no-push", "--out", tmp_path / "out")
+    call(train.app, "MOD", "--data", prices("MOD"), *words)
+    return tmp_path / "out"
+
+
+def test_versions_are_listed_newest_first(folder, mlflow, call, asked):
+    with pytest.raises(
+        TickloomError, match=r"MOD has no models in sqlite.*; `tickloom train MOD --model ridge` makes one"
+    ):
+        call(models.app, "MOD", "--mlflow", mlflow)
+    assert asked(models.app, "MOD", "--mlflow", mlflow) == {"ticker": "MOD", "versions": []}
+    for _ in range(2):
+        found = asked(models.app, "MOD", "--push", folder, "--mlflow", mlflow)["versions"]
+    assert [(it["number"], it["model"], it["aliases"]) for it in found] == [
+        (3, "drift", []),
+        (2, "drift", []),
+        (1, "random_walk", ["champion"]),
+    ]
+    assert found[0]["verdict"] == "not evaluated"
+    lines = call(models.app, "MOD", "--mlflow", mlflow).stdout.splitlines()
+    assert "champion" in next(line for line in lines if "random_walk" in line)
+
+
+def test_a_model_of_another_ticker_is_not_pushed(folder, mlflow, call):
+    with pytest.raises(TickloomError, match="is a model of MOD, not of AAPL; say `tickloom models MOD --push"):
+        call(models.app, "AAPL", "--push", folder, "--mlflow", mlflow)
+
+
+def test_without_an_mlflow_it_is_a_database_below_home(folder, tmp_path, asked):
+    found = asked(models.app, "MOD", "--push", folder, "--home", tmp_path / "home")
+    assert len(found["versions"]) == 2
+    assert (tmp_path / "home" / "mlflow" / "mlflow.db").is_file()
+    assert list((tmp_path / "home" / "mlflow" / "artifacts").rglob("manifest.json"))

@@ -1,0 +1,189 @@
+"""MLflow as the registry, with a database of its own: whole versions or none."""
+
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+import pytest
+from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
+
+from tests.unit.forecast.series import history
+from tickloom.errors import TickloomError
+from tickloom.forecast import package
+from tickloom.forecast.features import feature_frame
+from tickloom.forecast.models import make
+from tickloom.forecast.package import Manifest
+from tickloom.forecast.registry import Registry
+
+MARKET = "XNYS"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """One database, for making one takes long; each test has a ticker of its own."""
+    return Registry(f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}")
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Write the trained model of a ticker into a folder."""
+
+    def trained(ticker, name="drift", scores=()):
+        frame = feature_frame(history(300, ticker=ticker), ["ret_1"])
+        model = make(name, 2).fit(frame)
+        folder = tmp_path / f"{ticker}-{name}"
+        package.write(folder, model, Manifest.of(model, frame, scores=scores))
+        return folder
+
+    return trained
+
+
+def runs(registry, ticker):
+    """Names and states of a ticker's runs."""
+    experiment = registry._client.get_experiment_by_name(f"tickloom/{MARKET}/{ticker}")
+    found = registry._client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
+    return sorted((it.info.run_name, it.info.status) for it in found)
+
+
+def test_the_first_champion_is_the_random_walk_and_stays_it(registry, trained):
+    scores = ({"model": "drift", "h": 1, "rmse": 1.5, "direction": float("nan"), "verdict": "worse"},)
+    pushed = registry.push(trained("AAA", scores=scores))
+    assert (pushed.number, pushed.model, pushed.verdict) == (2, "drift", "worse")
+    again = registry.push(trained("AAA", "seasonal_naive"))
+    found = registry.versions(MARKET, "AAA")
+    assert [(it.number, it.model, it.aliases) for it in found] == [
+        (again.number, "seasonal_naive", ()),
+        (2, "drift", ()),
+        (1, "random_walk", ("champion",)),
+    ]
+    assert runs(registry, "AAA") == [(it, "FINISHED") for it in ("drift", "random_walk", "seasonal_naive")]
+    run = registry._client.get_run(pushed.run)
+    assert (run.data.params["model"], run.data.params["horizon"]) == ("drift", "2")
+    assert run.data.metrics == {"rmse": 1.5}
+    assert "Verdict, one session ahead: worse" in run.data.tags["mlflow.note.content"]
+
+
+def test_versions_are_pulled_by_alias_and_number(registry, trained, tmp_path, capfd):
+    registry.push(trained("BBB"))
+    for version, model in (("champion", "random_walk"), ("2", "drift")):
+        found = registry.pull(MARKET, "BBB", tmp_path / version, version)
+        loaded, manifest = package.read(tmp_path / version / "package")
+        assert (found.model, loaded.name, manifest.ticker) == (model, model, "BBB")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_further_files_are_a_part_of_the_run(registry, trained, tmp_path):
+    (tmp_path / "report.html").write_text("<p>")
+    made = registry.push(trained("CCC"), {"report/report.html": tmp_path / "report.html"})
+    assert [it.path for it in registry._client.list_artifacts(made.run, "report")] == ["report/report.html"]
+
+
+def test_an_unknown_version_is_a_sentence(registry, trained, tmp_path):
+    registry.push(trained("DDD"))
+    known = r"known: 2 \(drift\), 1 \(random_walk, champion\); `tickloom train DDD` makes one"
+    with pytest.raises(TickloomError, match=rf"DDD on XNYS has no version '7' in sqlite.*; {known}"):
+        registry.pull(MARKET, "DDD", tmp_path, "7")
+    with pytest.raises(TickloomError, match=r"NOPE on XNYS has no version 'champion' in sqlite.*; known: none"):
+        registry.pull(MARKET, "NOPE", tmp_path)
+    assert registry.versions(MARKET, "NOPE") == []
+
+
+def test_a_folder_that_is_not_whole_is_not_pushed(registry, tmp_path):
+    with pytest.raises(TickloomError, match="no trained model"):
+        registry.push(tmp_path)
+
+
+@pytest.mark.parametrize("call", ["log_artifacts", "log_batch", "create_model_version"])
+def test_a_push_that_breaks_off_leaves_no_version(call, registry, trained, monkeypatch):
+    ticker = f"E{call[:6].upper().replace('_', '')}"
+    folder = trained(ticker)
+
+    def fail(*_, **__):
+        raise MlflowException("the disk is full\nand more")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(registry._client, call, fail)
+        words = rf"the disk is full; .*is whole; register it later with `tickloom models {ticker} --push {folder}`"
+        with pytest.raises(TickloomError, match=words):
+            registry.push(folder)
+    assert runs(registry, ticker) == [("random_walk", "FAILED")]
+    assert registry.versions(MARKET, ticker) == []
+    assert registry._client.search_registered_models(f"name='tickloom.{MARKET}.{ticker}'") == []
+    assert package.read(folder)[1].ticker == ticker
+    # the same folder can be pushed when MLflow is well again
+    assert registry.push(folder).number == 2
+
+
+def test_the_champion_is_kept_where_a_later_push_breaks_off(registry, trained, monkeypatch):
+    registry.push(trained("FFF"))
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            registry._client, "create_model_version", lambda *_, **__: (_ for _ in ()).throw(OSError("gone"))
+        )
+        with pytest.raises(TickloomError, match="gone; "):
+            registry.push(trained("FFF", "seasonal_naive"))
+    assert runs(registry, "FFF") == [("drift", "FINISHED"), ("random_walk", "FINISHED"), ("seasonal_naive", "FAILED")]
+    assert [it.aliases for it in registry.versions(MARKET, "FFF")] == [(), ("champion",)]
+
+
+def test_a_random_walk_without_its_alias_becomes_the_champion(registry, trained, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            registry._client, "set_registered_model_alias", lambda *_: (_ for _ in ()).throw(OSError("gone"))
+        )
+        with pytest.raises(TickloomError, match="register it later"):
+            registry.push(trained("GGG"))
+    registry.push(trained("GGG", "seasonal_naive"))
+    found = [(it.model, it.aliases) for it in registry.versions(MARKET, "GGG")]
+    assert found == [("seasonal_naive", ()), ("random_walk", ("champion",))]
+
+
+@pytest.fixture
+def unwell():
+    """An MLflow that answers nothing but 503, and counts how often it is asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        asked: ClassVar[list[str]] = []
+
+        def do_GET(self):
+            self.asked.append(self.path)
+            self.send_response(503)
+            self.end_headers()
+
+        do_POST = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    Handler.asked = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", Handler.asked
+        server.shutdown()
+
+
+def test_an_mlflow_that_is_unwell_is_asked_three_times(unwell, trained):
+    uri, asked = unwell
+    folder = trained("HHH")
+    with pytest.raises(TickloomError, match=rf"MLflow at {uri}: .*`tickloom models HHH --push {folder}`"):
+        Registry(uri).push(folder)
+    assert len(asked) == 3
+    assert package.read(folder)[1].model == "drift"
+
+
+def test_the_users_own_patience_holds_and_the_environment_stays(unwell, monkeypatch):
+    uri, asked = unwell
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    before = dict(os.environ)
+    with pytest.raises(TickloomError, match="see that it runs, and that TICKLOOM_MLFLOW and"):
+        Registry(uri).versions(MARKET, "HHH")
+    assert len(asked) == 1
+    assert dict(os.environ) == before
+
+
+def test_an_mlflow_that_is_away_is_a_sentence(trained):
+    folder = trained("III")
+    with pytest.raises(TickloomError, match=rf"MLflow at http://127\.0\.0\.1:9: .*tickloom models III --push {folder}"):
+        Registry("http://127.0.0.1:9").push(folder)

@@ -1,0 +1,196 @@
+"""``tickloom evaluate``: forecasters beside a random walk, fold by fold."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from tickloom.cli.options import AsJson, Dates, FileTicker, Market
+from tickloom.errors import TickloomError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from tickloom.forecast.evaluation import Evaluation
+    from tickloom.forecast.folds import Plan
+    from tickloom.forecast.history import History
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+OUT = Path("evaluation")
+_UNKNOWN = "–"
+
+
+@app.command(
+    epilog="Example: tickloom evaluate us_daily/AAPL.csv us_daily/MSFT.csv --models ridge --holdout 250 --out report"
+)
+def evaluate(
+    files: Annotated[list[Path], typer.Argument(help="CSV files of daily bars, one instrument each.")],
+    ticker: FileTicker = None,
+    column: Annotated[
+        str | None, typer.Option(help="In a file with one column of closes for each listing, the listing's column.")
+    ] = None,
+    market: Market = None,
+    dates: Dates = "auto",
+    models: Annotated[
+        str | None, typer.Option(help="Names, with commas, beside the baselines, which always run.")
+    ] = None,
+    horizon: Annotated[int, typer.Option(min=1, help="Sessions ahead.")] = 5,
+    folds: Annotated[int, typer.Option(min=1, help="Fits of each model.")] = 5,
+    test: Annotated[int, typer.Option(min=1, help="Sessions that each fit forecasts from.")] = 125,
+    scheme: Annotated[str, typer.Option(help="expanding or rolling.")] = "expanding",
+    holdout: Annotated[int, typer.Option(min=0, help="Sessions at the end that no fold touches.")] = 0,
+    final: Annotated[bool, typer.Option("--final", help="Touch them: for the last report only.")] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each model that has chance in it.")] = 5,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default one for each core.")] = None,
+    intervals: Annotated[str, typer.Option(help="split, enbpi or aci.")] = "enbpi",
+    cost: Annotated[float, typer.Option(min=0, help="Basis points a side of the sign strategy.")] = 5.0,
+    protocol: Annotated[
+        str | None, typer.Option(help="Also reproduce a report's own protocol: seed-000 or seed-003.")
+    ] = None,
+    max_gap: Annotated[int, typer.Option(min=0, help="Sessions that may be missing in a row.")] = 10,
+    allow_jumps: Annotated[bool, typer.Option("--allow-jumps", help="Take jumps that look like splits.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for report.html and evaluation.json.")] = OUT,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate forecasters by walk-forward, with a verdict for each beside the random walk.
+
+    A model is fitted to what ends before the first session that it forecasts from. Writes a page for people and a file
+    for programs.
+    """
+    if len(files) > 1 and (ticker is not None or column is not None):
+        said = f"--ticker {ticker}" if ticker is not None else f"--column {column}"
+        raise TickloomError(f"{said} names one instrument, but {len(files)} files are given; evaluate one at a time")
+    if column is not None and ticker is None:
+        raise TickloomError(f"--column {column}: say --ticker too, for the file holds many listings")
+    if scheme not in ("expanding", "rolling"):
+        raise TickloomError(f"--scheme {scheme!r} is unknown; known: expanding, rolling")
+
+    from tickloom.forecast.evaluation import evaluate as run
+    from tickloom.forecast.folds import Plan
+    from tickloom.forecast.history import History
+    from tickloom.forecast.models import BASELINES, make
+    from tickloom.forecast.protocols import PROTOCOLS, task
+    from tickloom.forecast.report import write_report
+    from tickloom.forecast.residuals import METHODS
+    from tickloom.sources.csvfile import read_bars
+
+    if intervals not in METHODS:
+        raise TickloomError(f"--intervals {intervals!r} are unknown; known: {', '.join(METHODS)}")
+    if protocol is not None and protocol not in PROTOCOLS:
+        raise TickloomError(f"--protocol {protocol!r} is unknown; known: {', '.join(PROTOCOLS)}")
+    asked = [it.strip() for it in models.split(",") if it.strip()] if models is not None else []
+    names = list(dict.fromkeys([*BASELINES, *asked]))
+    for name in names:
+        make(name, horizon)
+    order = cast(Any, dates)
+    histories = []
+    for file in files:
+        bars = read_bars(file, market=market, ticker=ticker, interval="1d", dates=order, column=column)
+        histories.append(History.of_bars(bars, str(file), most_gap=max_gap, allow_jumps=allow_jumps))
+    if protocol is not None:
+        for history in histories:
+            task(protocol, history)  # refuses before the first fit
+    plan = Plan(folds, test, horizon, scheme=cast(Any, scheme), holdout=holdout)
+    with _progress(len(histories)) as tell:
+        found = run(
+            histories, names, plan, seeds=range(seeds), jobs=jobs or os.cpu_count() or 1,
+            method=cast(Any, intervals), cost=cost, final=final, report=tell,
+        )  # fmt: skip
+    reproduced = _reproduce(protocol, histories, asked, plan) if protocol is not None else None
+    written = [found.write(out, reproduced), write_report(found, out, reproduced)]
+    if as_json:
+        body = {**found.summary(reproduced), "files": [str(it) for it in written]}
+        sys.stdout.write(json.dumps(body, allow_nan=False) + "\n")
+        return
+    _print(found, reproduced)
+    typer.echo(f"written: {', '.join(str(it) for it in written)}")
+
+
+@contextmanager
+def _progress(tickers: int) -> Iterator[Any]:
+    """Show on standard error how many fits of how many are done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        bars: dict[str, Any] = {}
+
+        def tell(done: int, of: int, last: str) -> None:
+            ticker = last.partition(" ")[0]
+            if ticker not in bars:
+                bars[ticker] = shown.add_task(f"{ticker} ({len(bars) + 1}/{tickers})", total=of)
+            shown.update(bars[ticker], completed=done, total=of)
+
+        yield tell
+
+
+def _reproduce(protocol: str, histories: "list[History]", asked: list[str], plan: "Plan") -> "pd.DataFrame":
+    import pandas as pd
+
+    from tickloom.forecast.protocols import reproduce
+    from tickloom.forecast.regressors import REGRESSORS, USUAL, makers
+
+    chosen = makers([it for it in asked if it in REGRESSORS] or list(USUAL[protocol]))
+    return pd.concat([reproduce(protocol, it, chosen, plan=plan) for it in histories], ignore_index=True)
+
+
+def _print(found: "Evaluation", reproduced: "pd.DataFrame | None") -> None:
+    from rich.console import Console
+
+    from tickloom.forecast.evaluation import LAST
+
+    console = Console(markup=False)
+    for block, scores in found.scores[found.scores["h"] == 1].groupby("block", sort=True):
+        what = "last block" if block == LAST else f"{found.plan.folds} folds of {found.plan.test}"
+        for ticker, mine in scores.groupby("unique_id", sort=False):
+            console.print(_verdicts(f"{ticker}, 1 session ahead, {what}", mine))
+    if reproduced is not None:
+        for ticker, mine in reproduced.groupby("unique_id", sort=False):
+            console.print(_protocol(f"{ticker}, {mine['under'].iloc[0]}", mine))
+
+
+def _verdicts(title: str, scores: "pd.DataFrame") -> "Table":
+    from rich.table import Table
+
+    from tickloom.forecast.models import REFERENCE
+
+    naive = float(scores.loc[scores["model"] == REFERENCE, "rmse"].iloc[0])
+    table = Table("model", title=title, title_justify="left")
+    for head in ("RMSE", "random walk's", "MASE", "direction (base)", "80 %", "95 %"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for row in scores.sort_values("rmse").to_dict("records"):
+        sign = f"{_share(row['direction'])} ({_share(row['base_rate'])})"
+        table.add_row(
+            row["model"], f"{row['rmse']:.4g}", f"{naive:.4g}", f"{row['mase']:.4f}", sign,
+            _share(row["coverage_80"]), _share(row["coverage_95"]), row["verdict"],
+        )  # fmt: skip
+    return table
+
+
+def _protocol(title: str, rows: "pd.DataFrame") -> "Table":
+    from rich.table import Table
+
+    table = Table("model", "under", title=title, title_justify="left")
+    for head in ("RMSE", "R²", "as reported", "direction (base)"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("the report says")
+    for row in rows.to_dict("records"):
+        sign = f"{_share(row['direction'])} ({_share(row['base_rate'])})"
+        table.add_row(
+            row["model"], row["under"], f"{row['rmse']:.4g}", f"{row['r2']:.3f}", _share(row["lag_direction"]), sign,
+            row["beside"] or _UNKNOWN,
+        )  # fmt: skip
+    return table
+
+
+def _share(value: float) -> str:
+    return _UNKNOWN if math.isnan(value) else f"{value:.1%}"

@@ -1,0 +1,159 @@
+"""``tickloom train``: learn a model, judge it against the random walk, register it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tickloom.cli.forecasting import AllowJumps, Column, Data, Horizon, MaxGap, Mlflow, Seed, Ticker, installed
+from tickloom.cli.options import AsJson, Dates, Home, Market
+
+if TYPE_CHECKING:
+    from tickloom.forecast.features import FeatureFrame
+    from tickloom.forecast.residuals import ConformalResiduals
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(
+    epilog="Examples: tickloom train AAPL --model ridge --data AAPL.csv | "
+    "tickloom train ATW --model lstm --data closes.csv --column Attijariwafa --market XCAS --folds 4"
+)
+@installed()
+def train(
+    ticker: Ticker,
+    model: Annotated[
+        str, typer.Option(help="A model's name, such as ridge; an unknown one is answered with all names.")
+    ],
+    data: Data = None,
+    column: Column = None,
+    market: Market = None,
+    dates: Dates = "auto",
+    horizon: Horizon = 5,
+    folds: Annotated[int, typer.Option(min=0, help="Walk-forward folds; 0 judges nothing.")] = 5,
+    test: Annotated[int, typer.Option(min=20, help="Sessions in each fold.")] = 125,
+    seed: Seed = 0,
+    max_gap: MaxGap = 10,
+    allow_jumps: AllowJumps = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the trained model; default below --home.")] = None,
+    mlflow: Mlflow = None,
+    push: Annotated[bool, typer.Option("--push/--no-push", help="Register it in MLflow.")] = True,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a model from all sessions, judge it by walk-forward beside the baselines, and register it.
+
+    The first version of a ticker is the random walk, which becomes its champion. What is trained stays in a folder, so
+    that it can be registered later where MLflow does not answer.
+    """
+    from tickloom.cli.forecasting import frame, history, registry
+    from tickloom.forecast import package
+    from tickloom.forecast.models import make
+
+    wanted = make(model, horizon)  # an unknown name is said before anything is read
+    found = frame(
+        history(
+            ticker,
+            data,
+            market=market,
+            column=column,
+            dates=dates,
+            home=home,
+            max_gap=max_gap,
+            allow_jumps=allow_jumps,
+        )
+    )
+    scores, errors = _judged(found, model, horizon, folds, test, seed) if folds else ((), {})
+    with _bar("learning") as tell:
+        wanted.fit(found, seed=seed, progress=tell)
+    manifest = package.Manifest.of(wanted, found, seed=seed, scores=scores)
+    folder = out or _folder(home, manifest.registered_name, model)
+    package.write(folder, wanted, manifest, errors)
+    version = None
+    if push:
+        version = registry(mlflow, home).push(folder)
+    told = {
+        "ticker": ticker,
+        "market": manifest.market,
+        "model": model,
+        "verdict": manifest.verdict,
+        "folder": str(folder),
+        "registered": manifest.registered_name if version else None,
+        "version": version.number if version else None,
+        "sessions": manifest.sessions,
+        "last_day": manifest.last_day,
+    }
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    place = f"{version.name} version {version.number}" if version else str(folder)
+    typer.echo(f"{ticker}: {model} learned from {manifest.sessions} sessions to {manifest.last_day}: {place}")
+    typer.echo(f"verdict one session ahead, against the random walk: {manifest.verdict}")
+
+
+def _judged(
+    found: "FeatureFrame", model: str, horizon: int, folds: int, test: int, seed: int
+) -> "tuple[tuple[dict[str, Any], ...], dict[str, ConformalResiduals]]":
+    """Return the scores beside the random walk's, and both models' errors where there are enough for intervals."""
+    from tickloom.forecast.accuracy import score
+    from tickloom.forecast.folds import Plan
+    from tickloom.forecast.intervals import CALIBRATION, conformal_residuals, with_volatility
+    from tickloom.forecast.models import BASELINES, REFERENCE
+    from tickloom.forecast.walk import walk_forward
+
+    names = [*BASELINES, *([model] if model not in BASELINES else [])]
+    with _bar("walk-forward") as tell:
+        long = walk_forward(
+            found,
+            names,
+            Plan(folds=folds, test=test, horizon=horizon),
+            seeds=(seed,),
+            report=lambda done, of, last: tell(done / of, {}),
+        )
+    table = score(long).table
+    rows = json.loads(table[table["model"].isin({model, "random_walk"})].to_json(orient="records"))
+    scores = tuple({key: value for key, value in row.items() if value is not None} for row in rows)
+    if folds * test < CALIBRATION:
+        typer.echo(f"{folds * test} forecasts are too few for intervals, which need {CALIBRATION}", err=True)
+        return scores, {}
+    told = with_volatility(long, [found.history])
+    return scores, {name: conformal_residuals(told, name) for name in (model, REFERENCE)}
+
+
+def _folder(home: Path | None, name: str, model: str) -> Path:
+    from datetime import UTC, datetime
+
+    from tickloom.settings import settings
+
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return (home or settings().home) / "models" / name / f"{stamp}-{model}"
+
+
+class _bar:  # noqa: N801
+    """A progress bar on a terminal, nothing elsewhere; called with the share that is done and figures to show."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> Any:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        self._progress = None
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+            self._progress = Progress(*columns, console=console)
+            self._progress.start()
+            self._task = self._progress.add_task(self._what, total=1.0)
+        return self._tell
+
+    def _tell(self, share: float, figures: Any) -> None:
+        if self._progress is not None:
+            shown = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            self._progress.update(self._task, completed=share, description=f"{self._what} {shown}".strip())
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()

@@ -1,0 +1,96 @@
+"""Histories from a file, from Cassandra or from the lake."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tickloom.errors import TickloomError
+from tickloom.forecast.history import MOST_GAP, History
+from tickloom.market.instruments import instruments
+from tickloom.market.sessions import days_of
+from tickloom.sources.csvfile import BarFrame, read_bars
+from tickloom.sources.csvtimes import DateOrder
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
+
+PRICES = ("open", "high", "low", "close")
+
+
+def from_file(
+    path: Path,
+    *,
+    market: str | None = None,
+    ticker: str | None = None,
+    column: str | None = None,
+    dates: DateOrder = "auto",
+    most_gap: int = MOST_GAP,
+    allow_jumps: bool = False,
+) -> History:
+    """Read a CSV of daily bars; ``column`` names the one that holds the closes where the file has many.
+
+    Raises
+    ------
+    TickloomError
+        The file cannot be read, or its prices cannot be learned from.
+    """
+    bars = read_bars(path, market=market, ticker=ticker, column=column, dates=dates)
+    return History.of_bars(bars, path.name, most_gap=most_gap, allow_jumps=allow_jumps)
+
+
+def from_store(session: "Session", ticker: str, *, most_gap: int = MOST_GAP, allow_jumps: bool = False) -> History:
+    """Read the final daily bars of a ticker from the table ``bars``.
+
+    Raises
+    ------
+    TickloomError
+        There are none, or they cannot be learned from.
+    """
+    from tickloom.store.queries import bars
+
+    found = bars(session, ticker, "1d", final_only=True)
+    if not found.num_rows:
+        raise TickloomError(
+            f"{ticker} has no final daily bars in keyspace {session.keyspace}: `tickloom load FILE` puts them there, a "
+            "StreamJob with the interval 1d makes them, and --data FILE does without"
+        )
+    frame = pd.DataFrame({name: found[name].to_numpy(zero_copy_only=False).astype(float) for name in PRICES})
+    frame["volume"] = np.asarray(found["volume"].to_pylist(), dtype=float)
+    frame["day"] = np.asarray([days_of(day) for day in found["day"].to_pylist()], dtype=np.int32)
+    return _of(frame, ticker, f"keyspace {session.keyspace}", most_gap, allow_jumps)
+
+
+def from_lake(root: Path, ticker: str, market: str, *, most_gap: int = MOST_GAP, allow_jumps: bool = False) -> History:
+    """Make daily bars of the ticks of a lake, which a StreamJob writes.
+
+    Raises
+    ------
+    TickloomError
+        The folder holds no ticks of this ticker, or they cannot be learned from.
+    """
+    import pyarrow.dataset as ds
+
+    folder = root / f"market={market}"
+    if not folder.is_dir():
+        raise TickloomError(f"{root} holds no lake of {market}: no folder {folder.name}; name the lake of a StreamJob")
+    ticks = ds.dataset(folder, format="parquet", partitioning="hive").to_table(
+        filter=ds.field("ticker") == ticker, columns=["day", "time", "price", "volume"]
+    )
+    if not ticks.num_rows:
+        raise TickloomError(f"{ticker} has no ticks in {folder}; name another ticker, or --data FILE")
+    rows = ticks.to_pandas().sort_values("time", kind="stable")
+    grouped = rows.groupby("day", sort=True)
+    frame = grouped["price"].agg(open="first", high="max", low="min", close="last").astype(float)
+    frame["volume"] = grouped["volume"].sum().astype(float)
+    frame["day"] = np.asarray([days_of(pd.Timestamp(str(day)).date()) for day in frame.index], dtype=np.int32)
+    return _of(frame, ticker, f"lake {root.name}", most_gap, allow_jumps, market)
+
+
+def _of(
+    frame: pd.DataFrame, ticker: str, origin: str, most_gap: int, allow_jumps: bool, market: str | None = None
+) -> History:
+    known = instruments().get(ticker)
+    bars = BarFrame(ticker, market or (known.exchange if known else "XNYS"), "1d", frame.reset_index(drop=True))
+    return History.of_bars(bars, origin, most_gap=most_gap, allow_jumps=allow_jumps)

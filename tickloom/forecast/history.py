@@ -1,0 +1,160 @@
+"""The daily bars of one ticker, checked before anything is learned from them."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tickloom.errors import TickloomError
+from tickloom.market.sessions import day_of, session_table
+from tickloom.sources.csvfile import BarFrame
+
+Floats = npt.NDArray[np.float64]
+Days = npt.NDArray[np.int32]
+PRICES = ("open", "high", "low", "close")
+MOST_GAP = 10
+"""Sessions that may be missing in a row."""
+_SPLITS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 50.0)
+_SPLIT_LEAST = 0.4  # absolute log-return of a session below which no split is suspected
+_SPLIT_NEAR = 0.03  # how near to the log of a whole ratio it must be
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Bars of whole sessions, oldest first; all arrays have the length n.
+
+    Attributes
+    ----------
+    ticker, market : str
+    day : int32[n]
+        Exchange's date of each session, days since 1970.
+    open, high, low, close : float64[n]
+        Prices in the currency of the market; all but ``close`` are NaN throughout where ``close_only``.
+    volume : float64[n]
+        Shares; NaN where unknown.
+    origin : str
+        Where they come from, in words.
+    notes : tuple of str
+        What was noticed, one sentence each.
+    """
+
+    ticker: str
+    market: str
+    day: Days
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    origin: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.day)
+
+    @property
+    def close_only(self) -> bool:
+        """Whether nothing but closes is known."""
+        return bool(np.isnan(self.high).all())
+
+    @property
+    def sha256(self) -> str:
+        """Hash of ticker, market, days and all values."""
+        digest = hashlib.sha256(f"{self.ticker}\0{self.market}\0".encode())
+        for values in (self.day, *(getattr(self, name) for name in (*PRICES, "volume"))):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+    def between(self, start: int, stop: int) -> Self:
+        """Return sessions ``start`` to ``stop - 1``."""
+        return replace(self, **{name: getattr(self, name)[start:stop] for name in ("day", *PRICES, "volume")})
+
+    def sessions_after(self, count: int) -> Days:
+        """Return the dates of the next ``count`` sessions of the exchange."""
+        table = session_table(self.market)
+        begin = int(np.searchsorted(table.day, self.day[-1], side="right"))
+        days = table.day[begin : begin + count]
+        if len(days) < count:
+            raise TickloomError(f"calendar {self.market} ends at {day_of(int(table.day[-1]))}; ask for fewer sessions")
+        return days
+
+    @classmethod
+    def of_bars(cls, bars: BarFrame, origin: str = "", *, most_gap: int = MOST_GAP, allow_jumps: bool = False) -> Self:
+        """Check daily bars and return them.
+
+        Sessions without a close are left out, and said.
+
+        Raises
+        ------
+        TickloomError
+            The bars are not daily, a price is not above 0, all closes are the same, more than ``most_gap`` sessions
+            in a row are missing, or, without ``allow_jumps``, a close looks like a split that nobody has adjusted for.
+        """
+        name = f"{bars.ticker} ({origin})" if origin else bars.ticker
+        if bars.interval != "1d":
+            raise TickloomError(f"{name}: bars of {bars.interval}; forecasts need daily bars (1d)")
+        frame = bars.frame[bars.frame["close"].notna()]
+        opened, high, low, close, volume = (frame[key].to_numpy(np.float64, copy=True) for key in (*PRICES, "volume"))
+        days = frame["day"].to_numpy(np.int32)
+        made = cls(bars.ticker, bars.market, days, opened, high, low, close, volume, origin)
+        left_out = len(bars.frame) - len(frame)
+        notes = [*bars.notes, *([f"{left_out} sessions without a close are left out"] if left_out else [])]
+        _check_prices(name, made)
+        notes += _check_gaps(name, made, most_gap)
+        if not allow_jumps:
+            _check_splits(name, made)
+        if np.isnan(made.high).any() or np.isnan(made.low).any() or np.isnan(made.open).any():
+            unknown = np.full(len(made), np.nan)
+            if not made.close_only:
+                notes.append("open, high and low are not known of every session and are left out")
+            made = replace(made, open=unknown, high=unknown, low=unknown)
+        return replace(made, notes=tuple(notes))
+
+
+def _check_prices(name: str, history: History) -> None:
+    if not len(history):
+        raise TickloomError(f"{name}: no session has a close; look at the file")
+    for column in PRICES:
+        values = getattr(history, column)
+        wrong = np.flatnonzero(~(values > 0) & ~np.isnan(values))
+        if len(wrong):
+            day = day_of(int(history.day[wrong[0]]))
+            raise TickloomError(f"{name}: {column} {values[wrong[0]]:g} on {day} is not above 0; correct or remove it")
+    if len(history) > 1 and np.ptp(history.close) == 0:
+        raise TickloomError(
+            f"{name}: all {len(history)} closes are {history.close[0]:g}; a price that never moves has nothing to "
+            "forecast: load one that does"
+        )
+
+
+def _check_gaps(name: str, history: History, most: int) -> list[str]:
+    table = session_table(history.market)
+    index = np.searchsorted(table.day, history.day)
+    missing = np.diff(index) - 1
+    if not len(missing) or missing.max() <= 0:
+        return []
+    worst = int(missing.argmax())
+    days = [day_of(int(history.day[it])) for it in (worst, worst + 1)]
+    if missing[worst] > most:
+        raise TickloomError(
+            f"{name}: {missing[worst]} sessions are missing between {days[0]} and {days[1]}, more than {most}; "
+            "complete them, start after them, or allow them (--max-gap)"
+        )
+    return [f"{int(np.maximum(missing, 0).sum())} sessions are missing, at most {missing[worst]} in a row"]
+
+
+def _check_splits(name: str, history: History) -> None:
+    """Refuse a jump that lasts and is near a whole ratio."""
+    moves = np.diff(np.log(history.close))
+    for row in np.flatnonzero(np.abs(moves) > _SPLIT_LEAST):
+        ratio = float(np.exp(abs(moves[row])))
+        near = min(_SPLITS, key=lambda it: abs(np.log(it / ratio)))
+        if abs(np.log(near / ratio)) < _SPLIT_NEAR:
+            day = day_of(int(history.day[row + 1]))
+            before, after = history.close[row], history.close[row + 1]
+            raise TickloomError(
+                f"{name}: the close goes from {before:g} to {after:g} on {day}, which looks like a split of {near:g} "
+                "that nobody adjusted for; load adjusted prices, or say that it is real (--allow-jumps)"
+            )

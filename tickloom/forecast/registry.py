@@ -1,0 +1,278 @@
+"""Trained models in MLflow: a run with everything that is known of one, and a version of the ticker's registered model.
+
+A run is made whole or not at all: the version, which is what others look for, comes last, and a run that breaks off is
+marked as failed. Aliases say which version serves; the first ``champion`` of a ticker is the random walk.
+"""
+
+import json
+import logging
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tickloom.errors import TickloomError
+from tickloom.forecast import package
+from tickloom.forecast.models import REFERENCE, make
+from tickloom.forecast.package import Manifest
+from tickloom.forecast.residuals import ConformalResiduals
+
+CHAMPION = "champion"
+ARTIFACTS = "package"
+_SQLITE = "sqlite:///"
+_LONGEST_PARAMETER = 500
+_CLIENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # of the client's own accord it tries for minutes
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model.
+
+    Attributes
+    ----------
+    name : str
+        ``tickloom.<market>.<ticker>``.
+    number : int
+    model, verdict, created : str
+        Of its manifest.
+    aliases : tuple of str
+    run : str
+        Id of the MLflow run.
+    """
+
+    name: str
+    number: int
+    model: str
+    verdict: str
+    created: str
+    aliases: tuple[str, ...]
+    run: str
+
+
+class Registry:
+    """The models of one MLflow.
+
+    Parameters
+    ----------
+    uri
+        Tracking URI, such as ``http://mlflow:5000`` or ``sqlite:////var/lib/mlflow.db``. Who one is, MLflow reads from
+        ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        with self._reachable():
+            from mlflow import MlflowClient
+
+            for name in ("mlflow", "alembic"):
+                logging.getLogger(name).setLevel(logging.WARNING)
+            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def push(self, folder: Path, extra: Mapping[str, Path] | None = None) -> Version:
+        """Register the trained model of a folder, and return its version.
+
+        Where the ticker has no champion, the random walk is registered before as the first one.
+
+        Parameters
+        ----------
+        extra
+            Further files of the run by their name in it, such as the report.
+
+        Raises
+        ------
+        TickloomError
+            The folder holds no whole model, or MLflow does not answer; the folder stays, to be pushed again.
+        """
+        manifest = package.read_manifest(folder)
+        with self._reachable(
+            f"{folder} is whole; register it later with `tickloom models {manifest.ticker} --push {folder}`"
+        ):
+            self._ensure_champion(manifest, package.read_errors(folder, REFERENCE))
+            return self._push(folder, manifest, extra or {})
+
+    def _push(self, folder: Path, manifest: Manifest, extra: Mapping[str, Path]) -> Version:
+        run = self._client.create_run(self._experiment(manifest), run_name=manifest.model, tags=_tags(manifest))
+        try:
+            self._log(run.info.run_id, manifest, folder, extra)
+            self._client.set_terminated(run.info.run_id, "FINISHED")
+            return self._version(manifest, run.info.run_id, run.info.artifact_uri)
+        except BaseException:
+            self._fail(run.info.run_id)
+            raise
+
+    def _ensure_champion(self, manifest: Manifest, errors: ConformalResiduals | None) -> None:
+        """Register the random walk as the first champion of a ticker that has none."""
+        known = self._versions(manifest.registered_name)
+        if any(CHAMPION in it.aliases for it in known):
+            return
+        # one that was registered before MLflow broke off will do
+        first = next((it for it in known if it.model == REFERENCE), None)
+        if first is None:
+            naive = make(REFERENCE, manifest.horizon)
+            with tempfile.TemporaryDirectory() as folder:
+                own = {REFERENCE: errors} if errors is not None else {}
+                package.write(Path(folder), naive, manifest.of_reference(naive), own)
+                first = self._push(Path(folder), package.read_manifest(Path(folder)), {})
+        self._client.set_registered_model_alias(first.name, CHAMPION, str(first.number))
+
+    def versions(self, market: str, ticker: str) -> list[Version]:
+        """Return the versions of a ticker's models, newest first; none where it is unknown."""
+        with self._reachable():
+            return self._versions(f"tickloom.{market}.{ticker}")
+
+    def _versions(self, name: str) -> list[Version]:
+        found = self._client.search_model_versions(f"name='{name}'")
+        registered = self._client.search_registered_models(f"name='{name}'")
+        aliases: dict[str, list[str]] = {}
+        for model in registered:
+            for alias, number in model.aliases.items():
+                aliases.setdefault(str(number), []).append(alias)
+        made = [_of(it, aliases.get(str(it.version), ())) for it in found]
+        return sorted(made, key=lambda it: -it.number)
+
+    def pull(self, market: str, ticker: str, folder: Path, version: str = CHAMPION) -> Version:
+        """Bring the files of a version, named by alias or number, into a folder, and return what it is.
+
+        Raises
+        ------
+        TickloomError
+            There is no such version.
+        """
+        known = self.versions(market, ticker)
+        chosen = [it for it in known if version == str(it.number) or version in it.aliases]
+        if not chosen:
+            names = ", ".join(f"{it.number} ({', '.join((it.model, *it.aliases))})" for it in known) or "none"
+            raise TickloomError(
+                f"{ticker} on {market} has no version {version!r} in {self.uri}; known: {names}; `tickloom train "
+                f"{ticker}` makes one"
+            )
+        with self._reachable():
+            from mlflow.artifacts import download_artifacts
+
+            download_artifacts(
+                run_id=chosen[0].run, artifact_path=ARTIFACTS, dst_path=str(folder), tracking_uri=self.uri
+            )
+        return chosen[0]
+
+    def _experiment(self, manifest: Manifest) -> str:
+        name = f"tickloom/{manifest.market}/{manifest.ticker}"
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        # a database in a file has its artifacts beside it; a server knows where its own are
+        own = Path(self.uri.removeprefix(_SQLITE)).parent / "artifacts" if self.uri.startswith(_SQLITE) else None
+        return str(self._client.create_experiment(name, own.as_uri() if own else None))
+
+    def _log(self, run: str, manifest: Manifest, folder: Path, extra: Mapping[str, Path]) -> None:
+        from mlflow.entities import Metric, Param
+
+        parameters = [Param(key, value) for key, value in _parameters(manifest).items()]
+        metrics = [Metric(key, value, 0, step) for key, value, step in _metrics(manifest)]
+        self._client.log_batch(run, metrics=metrics, params=parameters)
+        self._client.log_artifacts(run, str(folder), ARTIFACTS)
+        for name, path in extra.items():
+            self._client.log_artifact(run, str(path), str(Path(name).parent) if "/" in name else None)
+
+    def _version(self, manifest: Manifest, run: str, artifacts: str) -> Version:
+        from mlflow.exceptions import MlflowException
+
+        name, new = manifest.registered_name, True
+        try:
+            self._client.create_registered_model(name, description=f"Forecasts of {manifest.ticker}")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            new = False
+        tags = {"model": manifest.model, "verdict": manifest.verdict, "created": manifest.created}
+        source, text = f"{artifacts}/{ARTIFACTS}", package.card(manifest)
+        try:
+            made = self._client.create_model_version(name, source, run, tags=tags, description=text)
+        except BaseException:
+            with suppress(Exception):  # a name without versions is half of a registration
+                if new and not self._client.search_model_versions(f"name='{name}'"):
+                    self._client.delete_registered_model(name)
+            raise
+        return _of(made, ())
+
+    def _fail(self, run: str) -> None:
+        """Mark a run as failed, if MLflow still hears it."""
+        with suppress(Exception):
+            self._client.set_terminated(run, "FAILED")
+
+    @contextmanager
+    def _reachable(self, then: str = "") -> Iterator[None]:
+        with _settings():
+            from mlflow.exceptions import MlflowException
+
+            try:
+                yield
+            except (MlflowException, OSError) as error:
+                words = next(iter(str(error).splitlines()), type(error).__name__)[:300]
+                fix = then or "see that it runs, and that TICKLOOM_MLFLOW and MLFLOW_TRACKING_USERNAME are right"
+                raise TickloomError(f"MLflow at {self.uri}: {words}; {fix}") from None
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Set what MLflow's client reads from the environment, where the user has not, and put it back afterwards."""
+    chosen = {name: value for name, value in _CLIENT.items() if name not in os.environ}
+    os.environ.update(chosen)
+    try:
+        yield
+    finally:
+        for name in chosen:
+            os.environ.pop(name, None)
+
+
+def _of(found: Any, aliases: Any) -> Version:
+    tags = found.tags or {}
+    told = (tags.get("model", ""), tags.get("verdict", ""), tags.get("created", ""))
+    return Version(found.name, int(found.version), *told, tuple(sorted(aliases)), found.run_id or "")
+
+
+def _tags(manifest: Manifest) -> dict[str, str]:
+    return {
+        "tickloom.ticker": manifest.ticker,
+        "tickloom.market": manifest.market,
+        "tickloom.verdict": manifest.verdict,
+        "tickloom.data_sha256": manifest.data_sha256,
+        "mlflow.note.content": package.card(manifest),
+    }
+
+
+def _parameters(manifest: Manifest) -> dict[str, str]:
+    """Return what MLflow shows as parameters; long ones stand in the manifest alone."""
+    told: dict[str, Any] = {
+        **{f"model.{key}": value for key, value in manifest.parameters.items()},
+        "model": manifest.model,
+        "horizon": manifest.horizon,
+        "features": len(manifest.features),
+        "feature_version": manifest.feature_version,
+        "first_day": manifest.first_day,
+        "last_day": manifest.last_day,
+        "sessions": manifest.sessions,
+        "seed": manifest.seed,
+        "data_origin": manifest.data_origin,
+        **{f"version.{name}": value for name, value in manifest.environment.items()},
+    }
+    shown = {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
+    return {key: value for key, value in shown.items() if len(value) <= _LONGEST_PARAMETER}
+
+
+def _metrics(manifest: Manifest) -> Iterator[tuple[str, float, int]]:
+    """Yield name, value and number of sessions ahead of this model's scores."""
+    for row in manifest.scores:
+        if row.get("model") == manifest.model:
+            for key, value in row.items():
+                if key != "h" and isinstance(value, (int, float)) and math.isfinite(value):
+                    yield key, float(value), int(row["h"])
