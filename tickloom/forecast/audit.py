@@ -24,8 +24,8 @@ from tickloom.forecast.walk import walk_forward
 from tickloom.market.sessions import day_of
 
 Check = Literal["feature", "forecast", "fit", "walk-forward"]
-SMALL: Mapping[str, Any] = {"window": 10, "width": 0.1, "epochs": 2}
-"""Options of networks, for the audit asks nothing of their skill."""
+SMALL: Mapping[str, Any] = {"window": 10, "width": 0.1, "epochs": 2, "shrink": False}
+"""Options of networks, for the audit asks nothing of their skill; shrunk to nothing they would hide what they read."""
 _TAIL = 60
 _AFTER = (-1, 4, 10, 17, 25, 34, 44)
 """Sessions after the fit, at growing distances: what is made once a week or month is caught in its middle."""

@@ -31,6 +31,10 @@ class Recipe:
         Largest norm of a step's gradient.
     validation : float
         Share of the training rows, the last ones, that early stopping looks at.
+    shrink : bool
+        Whether forecasts are multiplied, for each number of sessions ahead, by the share of 0..1 that has the least
+        squared error on the validation rows (the slope of Mincer and Zarnowitz, 1969, without a constant). A network
+        that found nothing which holds there becomes the random walk instead of noise around it.
     threads : int
         Of torch, while it trains or forecasts; results are the same bits for the same number only.
     device : str
@@ -47,6 +51,7 @@ class Recipe:
     plateau: int = 7
     clip: float = 1.0
     validation: float = 0.15
+    shrink: bool = True
     threads: int = 1
     device: str = "auto"
     checkpoints: Path | None = None

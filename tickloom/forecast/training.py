@@ -1,7 +1,7 @@
 """Train a network: the same seed on the same machine gives the same bits, whether or not it was interrupted."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -118,11 +118,14 @@ class Trained:
         ``epoch, loss, val_loss, lr`` of each.
     best : int
         The epoch whose weights these are.
+    shrinkage : list of float
+        By sessions ahead, what its forecasts are multiplied by; it is a part of ``network``.
     """
 
     network: Scaled
     epochs: list[dict[str, float]]
     best: int
+    shrinkage: list[float]
 
 
 def train(
@@ -174,7 +177,9 @@ def train(
             if progress is not None:
                 progress(1.0 if run.ended else len(run.epochs) / recipe.epochs, figures)
         network.net.load_state_dict(run.best)
-    return Trained(network.cpu().eval(), run.epochs, run.best_epoch)
+        shrinkage = run.shrinkage() if recipe.shrink else torch.ones(horizon, device=device)
+        network.target *= shrinkage
+    return Trained(network.cpu().eval(), run.epochs, run.best_epoch, shrinkage.tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,13 +299,22 @@ class _Run:
         return float(total) / len(self.rows)
 
     @torch.no_grad()
-    def _validate(self) -> float:
+    def _later(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield forecasts from validation rows and what came, both float32[m, horizon]."""
         self.net.eval()
-        total = torch.zeros((), device=self.device)
         for rows in torch.split(self.later, EVALUATED):
             windows, targets = self.data.batch(rows)
-            total += functional.huber_loss(self.net(windows), targets) * len(rows)
-        return float(total) / len(self.later)
+            yield self.net(windows), targets
+
+    def _validate(self) -> float:
+        losses = [functional.huber_loss(found, came) * len(came) for found, came in self._later()]
+        return float(torch.stack(losses).sum()) / len(self.later)
+
+    def shrinkage(self) -> Tensor:
+        """Return the share of the forecasts, float32[horizon] in 0..1, that has the least squared error here."""
+        both = [((found * came).sum(0), (found * found).sum(0)) for found, came in self._later()]
+        along, size = (torch.stack([it[at] for it in both]).sum(0) for at in (0, 1))
+        return torch.where(size > 0, along / size, 1.0).clamp(0.0, 1.0)
 
     def state(self) -> dict[str, Any]:
         return {

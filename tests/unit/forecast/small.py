@@ -11,7 +11,9 @@ NAMES = ("lstm", "bilstm", "attention_lstm", "multihead_lstm", "ensemble", "stac
 
 def small(name="lstm", horizon=HORIZON, **more) -> Network:
     """Return a network of a few units that is not fitted yet."""
-    return make(name, horizon, **{"window": WINDOW, "width": 0.06, "epochs": 3, "device": "cpu", **more})
+    return make(
+        name, horizon, **{"window": WINDOW, "width": 0.06, "epochs": 3, "device": "cpu", "shrink": False, **more}
+    )
 
 
 def weights(model: Network) -> dict[str, np.ndarray]:

@@ -131,3 +131,16 @@ def test_no_batch_has_a_single_window():
     assert [len(it) for it in _steps(torch.arange(9), 4)] == [4, 5]
     assert [len(it) for it in _steps(torch.arange(10), 4)] == [4, 4, 2]
     assert torch.cat(_steps(torch.arange(9), 4)).tolist() == list(range(9))
+
+
+def test_forecasts_shrink_to_what_the_validation_supports(walk):
+    plain, shrunk = (small(epochs=3, shrink=it).fit(walk, seed=3) for it in (False, True))
+    shares = np.array(shrunk.parameters()["shrinkage"])
+    assert plain.parameters()["shrinkage"] == [1.0] * len(shares)
+    assert ((shares >= 0) & (shares <= 1)).all()
+    rows = shrunk.parts(walk).validation
+    before, after = plain.predict(walk, rows).mean, shrunk.predict(walk, rows).mean
+    np.testing.assert_allclose(after, before * shares, atol=1e-7)
+    came = walk.targets(shrunk.horizon)[rows]
+    least = np.clip((before * came).sum(0) / (before**2).sum(0), 0, 1)
+    np.testing.assert_allclose(shares, least, atol=1e-3)

@@ -103,6 +103,7 @@ class Network(OnnxModel):
             "seed": seed,
             "weights": count(trained.network),
             "best_epoch": trained.best,
+            "shrinkage": trained.shrinkage,
             "torch": _torch_version(),
             "epochs": trained.epochs,
         }
