@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from tickloom.cli.forecasting import Options, model_options
 from tickloom.cli.options import AsJson, Dates, FileTicker, Market
 from tickloom.errors import TickloomError
 
@@ -45,6 +46,13 @@ def evaluate(
     folds: Annotated[int, typer.Option(min=1, help="Fits of each model.")] = 5,
     test: Annotated[int, typer.Option(min=1, help="Sessions that each fit forecasts from.")] = 125,
     scheme: Annotated[str, typer.Option(help="expanding or rolling.")] = "expanding",
+    train: Annotated[
+        int | None, typer.Option(min=1, help="Sessions that a rolling fit learns from; default what the first one has.")
+    ] = None,
+    option: Options = None,
+    smooth: Annotated[
+        bool, typer.Option("--smooth", help="Show the named models smoothed over their path, too (span 10).")
+    ] = False,
     holdout: Annotated[int, typer.Option(min=0, help="Sessions at the end that no fold touches.")] = 0,
     final: Annotated[bool, typer.Option("--final", help="Touch them: for the last report only.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each model that has chance in it.")] = 5,
@@ -71,11 +79,13 @@ def evaluate(
         raise TickloomError(f"--column {column}: say --ticker too, for the file holds many listings")
     if scheme not in ("expanding", "rolling"):
         raise TickloomError(f"--scheme {scheme!r} is unknown; known: expanding, rolling")
+    if train is not None and scheme != "rolling":
+        raise TickloomError(f"--train {train} is for --scheme rolling; an expanding fit learns from all before")
 
     from tickloom.forecast.evaluation import evaluate as run
     from tickloom.forecast.folds import Plan
     from tickloom.forecast.history import History
-    from tickloom.forecast.models import BASELINES, make
+    from tickloom.forecast.models import BASELINES
     from tickloom.forecast.protocols import PROTOCOLS, task
     from tickloom.forecast.report import write_report
     from tickloom.forecast.residuals import METHODS
@@ -87,8 +97,9 @@ def evaluate(
         raise TickloomError(f"--protocol {protocol!r} is unknown; known: {', '.join(PROTOCOLS)}")
     asked = [it.strip() for it in models.split(",") if it.strip()] if models is not None else []
     names = list(dict.fromkeys([*BASELINES, *asked]))
-    for name in names:
-        make(name, horizon)
+    if smooth and not asked:
+        raise TickloomError("--smooth shows the models of --models smoothed; name one, such as --models ridge")
+    options = model_options(option, names, horizon)
     order = cast(Any, dates)
     histories = []
     for file in files:
@@ -97,11 +108,12 @@ def evaluate(
     if protocol is not None:
         for history in histories:
             task(protocol, history)  # refuses before the first fit
-    plan = Plan(folds, test, horizon, scheme=cast(Any, scheme), holdout=holdout)
+    plan = Plan(folds, test, horizon, scheme=cast(Any, scheme), train=train, holdout=holdout)
     with _progress(len(histories)) as tell:
         found = run(
             histories, names, plan, seeds=range(seeds), jobs=jobs or os.cpu_count() or 1,
-            method=cast(Any, intervals), cost=cost, final=final, report=tell,
+            method=cast(Any, intervals), cost=cost, final=final, options=options,
+            smooth=asked if smooth else (), report=tell,
         )  # fmt: skip
     reproduced = _reproduce(protocol, histories, asked, plan) if protocol is not None else None
     written = [found.write(out, reproduced), write_report(found, out, reproduced)]

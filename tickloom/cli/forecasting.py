@@ -1,6 +1,7 @@
 """What the verbs of forecasting share: where a history comes from, and which MLflow."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -24,6 +25,13 @@ MaxGap = Annotated[int, typer.Option(min=0, help="Sessions that may be missing i
 AllowJumps = Annotated[bool, typer.Option("--allow-jumps", help="Take jumps that look like splits for real.")]
 Horizon = Annotated[int, typer.Option(min=1, max=60, help="Sessions ahead: each of 1..horizon is forecast.")]
 Mlflow = Annotated[str | None, typer.Option(help="MLflow's tracking URI; default TICKLOOM_MLFLOW, else one in --home.")]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        help="MODEL.NAME=VALUE, such as lstm.epochs=20 or lstm.shrink=false; may be given more than once.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")]
 
 
@@ -76,6 +84,38 @@ def history(
     for note in found.notes:
         typer.echo(f"{ticker}: {note}", err=True)
     return found
+
+
+def model_options(given: list[str] | None, models: Sequence[str], horizon: int) -> dict[str, dict[str, Any]]:
+    """Return options by model, and have each model look at its own.
+
+    Raises
+    ------
+    TickloomError
+        One is of another form, of a model that does not run here, or nothing that the model knows.
+    """
+    from tickloom.forecast.models import make
+
+    found: dict[str, dict[str, Any]] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        model, dot, name = key.partition(".")
+        if not (model and dot and name and equals and value):
+            raise TickloomError(f"--option {text!r} must be MODEL.NAME=VALUE, such as lstm.epochs=20")
+        if model not in models:
+            raise TickloomError(f"--option {text}: {model} does not run here; models: {', '.join(models)}")
+        found.setdefault(model, {})[name] = _value(value)
+    for model in models:
+        make(model, horizon, **found.get(model, {}))
+    return found
+
+
+def _value(text: str) -> Any:
+    """Return a number, true or false, and otherwise the text."""
+    try:
+        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
+    except ValueError:
+        return text
 
 
 def frame(found: "History") -> "FeatureFrame":

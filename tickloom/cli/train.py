@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tickloom.cli.forecasting import AllowJumps, Column, Data, Horizon, MaxGap, Mlflow, Seed, Ticker, installed
+from tickloom.cli.forecasting import AllowJumps, Column, Data, Horizon, MaxGap, Mlflow, Options, Seed, Ticker, installed
 from tickloom.cli.options import AsJson, Dates, Home, Market
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def train(
     folds: Annotated[int, typer.Option(min=0, help="Walk-forward folds; 0 judges nothing.")] = 5,
     test: Annotated[int, typer.Option(min=20, help="Sessions in each fold.")] = 125,
     seed: Seed = 0,
+    option: Options = None,
     max_gap: MaxGap = 10,
     allow_jumps: AllowJumps = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the trained model; default below --home.")] = None,
@@ -47,11 +48,12 @@ def train(
     The first version of a ticker is the random walk, which becomes its champion. What is trained stays in a folder, so
     that it can be registered later where MLflow does not answer.
     """
-    from tickloom.cli.forecasting import frame, history, registry
+    from tickloom.cli.forecasting import frame, history, model_options, registry
     from tickloom.forecast import package
     from tickloom.forecast.models import make
 
-    wanted = make(model, horizon)  # an unknown name is said before anything is read
+    options = model_options(option, [model], horizon)  # an unknown name is said before anything is read
+    wanted = make(model, horizon, **options.get(model, {}))
     found = frame(
         history(
             ticker,
@@ -64,7 +66,7 @@ def train(
             allow_jumps=allow_jumps,
         )
     )
-    scores, errors = _judged(found, model, horizon, folds, test, seed) if folds else ((), {})
+    scores, errors = _judged(found, model, options, horizon, folds, test, seed) if folds else ((), {})
     with _bar("learning") as tell:
         wanted.fit(found, seed=seed, progress=tell)
     manifest = package.Manifest.of(wanted, found, seed=seed, scores=scores)
@@ -93,7 +95,13 @@ def train(
 
 
 def _judged(
-    found: "FeatureFrame", model: str, horizon: int, folds: int, test: int, seed: int
+    found: "FeatureFrame",
+    model: str,
+    options: dict[str, dict[str, Any]],
+    horizon: int,
+    folds: int,
+    test: int,
+    seed: int,
 ) -> "tuple[tuple[dict[str, Any], ...], dict[str, ConformalResiduals]]":
     """Return the scores beside the random walk's, and both models' errors where there are enough for intervals."""
     from tickloom.forecast.accuracy import score
@@ -109,6 +117,7 @@ def _judged(
             names,
             Plan(folds=folds, test=test, horizon=horizon),
             seeds=(seed,),
+            options=options,
             report=lambda done, of, last: tell(done / of, {}),
         )
     table = score(long).table

@@ -25,8 +25,9 @@ from tickloom.forecast.folds import Plan
 from tickloom.forecast.history import History
 from tickloom.forecast.intervals import with_intervals, with_volatility
 from tickloom.forecast.residuals import LEVELS, Method, labels
+from tickloom.forecast.smoothing import smoothed_paths
 from tickloom.forecast.strategy import COST, strategies
-from tickloom.forecast.walk import Report, last_block, walk_forward
+from tickloom.forecast.walk import Options, Report, last_block, walk_forward
 from tickloom.market.sessions import day_of
 
 FILE = "evaluation.json"
@@ -62,6 +63,8 @@ class Evaluation:
         Of the intervals.
     cost : float
         Basis points a side.
+    options : mapping
+        Of models, by their name, where they are not the usual ones.
     """
 
     long: pd.DataFrame
@@ -73,6 +76,7 @@ class Evaluation:
     plan: Plan
     method: Method
     cost: float
+    options: Options
 
     def summary(self, protocols: pd.DataFrame | None = None) -> dict[str, Any]:
         """Return all but the forecasts; what is unknown is None, never NaN.
@@ -88,6 +92,7 @@ class Evaluation:
             "plan": dataclasses.asdict(self.plan),
             "intervals": {"method": self.method, "levels": list(LEVELS)},
             "cost_basis_points": self.cost,
+            "options": self.options,
             "histories": [_about(it, self.features[it.ticker]) for it in self.histories],
             "versions": versions(),
             "scores": self.scores.to_dict("records"),
@@ -123,6 +128,8 @@ def evaluate(
     method: Method = "enbpi",
     cost: float = COST,
     final: bool = False,
+    options: Options | None = None,
+    smooth: Sequence[str] = (),
     report: Report | None = None,
 ) -> Evaluation:
     """Evaluate models on tickers.
@@ -131,6 +138,10 @@ def evaluate(
     ----------
     final
         Touch the block that the plan keeps for the end.
+    options
+        Of models, by their name, such as a network's ``epochs``.
+    smooth
+        Models whose forecasts are also shown as an exponential mean over the path, as ``NAME_smoothed``.
     report
         Told of each fit, with the ticker before the model's name; counts begin anew with each ticker.
 
@@ -149,7 +160,8 @@ def evaluate(
     for history in histories:
         frame = feature_frame(history)
         features[history.ticker] = frame.names
-        parts.append(_forecast(frame, models, plan, seeds, jobs, final, report))
+        parts.append(_forecast(frame, models, plan, seeds, jobs, final, options, report))
+        parts += [smoothed_paths(parts[-1], name) for name in smooth]
     long = with_intervals(with_volatility(pd.concat(parts, ignore_index=True), histories), method)
     last = long["fold"] > plan.folds
     blocks = [_scores(long[~last]).assign(block=FOLDS)]
@@ -157,22 +169,22 @@ def evaluate(
         blocks.append(_scores(long[last]).assign(block=LAST))
     return Evaluation(
         long, pd.concat(blocks, ignore_index=True), coverage(long), strategies(long, cost), tuple(histories), features,
-        plan, method, cost,
+        plan, method, cost, options or {},
     )  # fmt: skip
 
 
 def _forecast(
     frame: FeatureFrame, models: Sequence[str], plan: Plan, seeds: Sequence[int], jobs: int, final: bool,
-    report: Report | None,
+    options: Options | None, report: Report | None,
 ) -> pd.DataFrame:  # fmt: skip
     def tell(done: int, of: int, last: str) -> None:
         if report:
             report(done, of, f"{frame.history.ticker} {last}")
 
-    found = walk_forward(frame, models, plan, seeds=seeds, jobs=jobs, report=tell)
+    found = walk_forward(frame, models, plan, seeds=seeds, jobs=jobs, options=options, report=tell)
     if not final:
         return found
-    kept = last_block(frame, models, plan, seeds=seeds, jobs=jobs, report=tell)
+    kept = last_block(frame, models, plan, seeds=seeds, jobs=jobs, options=options, report=tell)
     return pd.concat([found, kept], ignore_index=True)
 
 

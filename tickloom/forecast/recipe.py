@@ -11,6 +11,16 @@ from tickloom.errors import TickloomError
 DEVICES = ("auto", "cpu", "cuda")
 
 
+_Kinds = tuple[type, ...]
+_INT: tuple[_Kinds, str] = ((int,), "a whole number")
+_NUMBER: tuple[_Kinds, str] = ((int, float), "a number")
+_KINDS: dict[str, tuple[_Kinds, str]] = {
+    **dict.fromkeys(("epochs", "batch", "patience", "plateau", "threads"), _INT),
+    **dict.fromkeys(("learning_rate", "clip", "validation"), _NUMBER),
+    "shrink": ((bool,), "true or false"),
+}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Choices of the training, by default those that the networks' authors name.
@@ -57,6 +67,10 @@ class Recipe:
     checkpoints: Path | None = None
 
     def __post_init__(self) -> None:
+        for name, (kinds, said) in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                raise TickloomError(f"{name} {value!r} must be {said}")
         for name in ("epochs", "patience", "plateau", "threads"):
             if getattr(self, name) < 1:
                 raise TickloomError(f"{name} {getattr(self, name)} must be 1 or more")

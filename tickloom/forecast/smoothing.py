@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from tickloom.errors import TickloomError
 from tickloom.forecast.models.base import Prediction
@@ -34,3 +35,19 @@ def smoothed(prediction: Prediction, span: int = 10) -> Prediction:
     mean = np.log(path)
     moved = mean - prediction.mean
     return replace(prediction, mean=mean, quantiles={level: it + moved for level, it in prediction.quantiles.items()})
+
+
+def smoothed_paths(long: pd.DataFrame, model: str, span: int = 10) -> pd.DataFrame:
+    """Return a model's forecasts of a walk-forward, smoothed, as those of ``MODEL_smoothed``.
+
+    Parameters
+    ----------
+    long : DataFrame
+        Of ``walk.walk_forward``.
+    """
+    mine = long[long["model"] == model].sort_values(["fold", "seed", "cutoff", "h"])
+    horizon = int(mine["h"].max())
+    path = np.log((mine["y_hat"] / mine["y_cutoff"]).to_numpy()).reshape(-1, horizon)
+    made = smoothed(Prediction(np.arange(len(path)), path, {}), span).mean.ravel()
+    quantiles = {name: np.nan for name in map(str, mine.columns) if name.startswith("q")}
+    return mine.assign(model=f"{model}_smoothed", y_hat=mine["y_cutoff"] * np.exp(made), **quantiles)

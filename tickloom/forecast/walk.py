@@ -122,10 +122,11 @@ def last_block(
     *,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     jobs: int = 1,
+    options: Options | None = None,
     report: Report | None = None,
 ) -> pd.DataFrame:
     """Return the forecasts of the block that no fold touches, in the form of ``walk_forward``; ask once, at the end."""
-    wanted = list(fits(models, [plan.last(len(frame), frame.ready)], seeds, plan.horizon, {}))
+    wanted = list(fits(models, [plan.last(len(frame), frame.ready)], seeds, plan.horizon, options or {}))
     return pd.concat(_run(wanted, frame, plan.horizon, jobs, report), ignore_index=True)
 
 

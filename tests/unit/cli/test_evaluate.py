@@ -61,6 +61,19 @@ def test_json_is_one_object_with_the_verdicts(file, tmp_path):
     assert "forecasts" not in body
 
 
+def test_options_reach_models_and_paths_are_smoothed(file, tmp_path):
+    small = ["--option", "lstm.window=8", "--option", "lstm.width=0.1", "--option", "lstm.epochs=1", "--seeds", "2"]
+    rolling = ["--scheme", "rolling", "--train", "300", "--models", "lstm,ridge", "--smooth"]
+    found = run(file, *SMALL, *small, *rolling, "--out", tmp_path, "--json")
+    body = json.loads(found.stdout)
+    assert body["options"] == {"lstm": {"window": 8, "width": 0.1, "epochs": 1}}
+    assert body["plan"]["train"] == 300
+    rows = {(row["model"], row["h"]): row for row in body["scores"]}
+    assert rows["lstm", 1]["seeds"] == rows["lstm_smoothed", 1]["seeds"] == 2
+    assert rows["ridge_smoothed", 1]["rmse"] == pytest.approx(rows["ridge", 1]["rmse"], rel=1e-9)
+    assert rows["ridge_smoothed", 2]["rmse"] != pytest.approx(rows["ridge", 2]["rmse"], rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -69,6 +82,14 @@ def test_json_is_one_object_with_the_verdicts(file, tmp_path):
         (["--intervals", "jackknife"], "--intervals 'jackknife' are unknown; known: split, enbpi, aci"),
         (["--protocol", "seed-001"], "--protocol 'seed-001' is unknown; known: seed-000, seed-003"),
         (["--column", "Close"], "--column Close: say --ticker too"),
+        (["--train", "300"], "--train 300 is for --scheme rolling"),
+        (["--smooth"], "--smooth shows the models of --models smoothed; name one"),
+        (["--option", "epochs=3"], "--option 'epochs=3' must be MODEL.NAME=VALUE, such as lstm.epochs=20"),
+        (["--option", "lstm.epochs=3"], "--option lstm.epochs=3: lstm does not run here; models: random_walk, "),
+        (["--option", "ridge.alpha=3"], "ridge: option alpha is unknown; it has none"),
+        (["--models", "lstm", "--option", "lstm.epochs=few"], "epochs 'few' must be a whole number"),
+        (["--models", "lstm", "--option", "lstm.shrink=1"], "shrink 1 must be true or false"),
+        (["--models", "lstm", "--option", "lstm.speed=1"], "lstm: option 'speed' is unknown; known: window, width, "),
         (["--final"], "holdout 0 must be above the horizon 5"),
         (
             ["--folds", "9"],

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,9 +85,16 @@ def make(name: str, horizon: int, **options: Any) -> Model:
     Raises
     ------
     TickloomError
-        The name is unknown, or an extra is not installed.
+        The name is unknown, an extra is not installed, or the model has no such option.
     """
-    made: Model = _class(name)(horizon, **options)
+    class_ = _class(name)
+    try:
+        inspect.signature(class_).bind(horizon, **options)
+    except TypeError:
+        known = [it for it in inspect.signature(class_).parameters if it != "horizon"]
+        said = f"known: {', '.join(known)}" if known else "it has none"
+        raise TickloomError(f"{name}: option {', '.join(options)} is unknown; {said}") from None
+    made: Model = class_(horizon, **options)
     return made
 
 
