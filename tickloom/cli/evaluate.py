@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -115,7 +116,7 @@ def evaluate(
             method=cast(Any, intervals), cost=cost, final=final, options=options,
             smooth=asked if smooth else (), report=tell,
         )  # fmt: skip
-    reproduced = _reproduce(protocol, histories, asked, plan) if protocol is not None else None
+    reproduced = _reproduce(protocol, histories, asked, plan, range(seeds)) if protocol is not None else None
     written = [found.write(out, reproduced), write_report(found, out, reproduced)]
     if as_json:
         body = {**found.summary(reproduced), "files": [str(it) for it in written]}
@@ -144,14 +145,27 @@ def _progress(tickers: int) -> Iterator[Any]:
         yield tell
 
 
-def _reproduce(protocol: str, histories: "list[History]", asked: list[str], plan: "Plan") -> "pd.DataFrame":
+def _reproduce(
+    protocol: str, histories: "list[History]", asked: list[str], plan: "Plan", seeds: range
+) -> "pd.DataFrame":
     import pandas as pd
 
-    from tickloom.forecast.protocols import reproduce
     from tickloom.forecast.regressors import REGRESSORS, USUAL, makers
+    from tickloom.forecast.reproduction import reproduce
 
     chosen = makers([it for it in asked if it in REGRESSORS] or list(USUAL[protocol]))
-    return pd.concat([reproduce(protocol, it, chosen, plan=plan) for it in histories], ignore_index=True)
+    with _progress(len(histories)) as tell:
+        found = [
+            reproduce(
+                protocol, it, chosen, plan=plan, seeds=seeds, report=partial(_of, tell, f"{it.ticker} {protocol}")
+            )
+            for it in histories
+        ]
+    return pd.concat(found, ignore_index=True)
+
+
+def _of(tell: Any, what: str, done: int, of: int, last: str) -> None:
+    tell(done, of, f"{what} {last}")
 
 
 def _print(found: "Evaluation", reproduced: "pd.DataFrame | None") -> None:
@@ -192,14 +206,15 @@ def _protocol(title: str, rows: "pd.DataFrame") -> "Table":
     from rich.table import Table
 
     table = Table("model", "under", title=title, title_justify="left")
-    for head in ("RMSE", "R²", "as reported", "direction (base)"):
+    for head in ("RMSE", "R² (± over seeds)", "as reported", "direction (base)"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("the report says")
     for row in rows.to_dict("records"):
         sign = f"{_share(row['direction'])} ({_share(row['base_rate'])})"
+        spread = "" if math.isnan(row["r2_spread"]) else f" ± {row['r2_spread']:.3f}"
         table.add_row(
-            row["model"], row["under"], f"{row['rmse']:.4g}", f"{row['r2']:.3f}", _share(row["lag_direction"]), sign,
-            row["beside"] or _UNKNOWN,
+            row["model"], row["under"], f"{row['rmse']:.4g}", f"{row['r2']:.3f}{spread}",
+            _share(row["lag_direction"]), sign, row["beside"] or _UNKNOWN,
         )  # fmt: skip
     return table
 

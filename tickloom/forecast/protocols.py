@@ -23,8 +23,6 @@ import numpy as np
 import pandas as pd
 
 from tickloom.errors import TickloomError
-from tickloom.forecast.features import feature_frame
-from tickloom.forecast.folds import Plan
 from tickloom.forecast.history import Floats, History
 from tickloom.forecast.significance import direction
 from tickloom.indicators import compute
@@ -50,7 +48,8 @@ CLAIMS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """What the reports state, by the model that they state it of; persistence stands for their baseline."""
-_USUAL = {"seed-000": "lstm", "seed-003": "stacked_lstm"}
+USUAL_CLAIM = {name: claims["lstm" if name == "seed-000" else "stacked_lstm"] for name, claims in CLAIMS.items()}
+"""What stands beside a model that a report does not have: its first network's figures."""
 _CLOSE_INDICATORS = (
     "sma_5", "sma_10", "sma_20", "sma_50", "sma_200", "ema_5", "ema_10", "ema_12", "ema_26", "rsi_14", "macd",
     "macd_signal", "macd_hist", "bb_upper", "bb_middle", "bb_lower", "std_20", "roc_5", "roc_10", "roc_20",
@@ -222,99 +221,4 @@ def figures(y: Floats, y_hat: Floats, last: Floats) -> dict[str, float]:
 def smoothed(values: Floats) -> Floats:
     """Return an exponential mean of span 10, as the second report smooths forecasts."""
     found: Floats = pd.Series(values).ewm(span=SPAN, adjust=False).mean().to_numpy(np.float64)
-    return found
-
-
-def reproduce(
-    protocol: str, history: History, makers: Mapping[str, Maker], *, plan: Plan | None = None, seed: int = 0
-) -> pd.DataFrame:
-    """Run a protocol, persistence under it, and the same models in a walk-forward.
-
-    Parameters
-    ----------
-    makers
-        Models by name.
-    plan
-        Of the walk-forward one session ahead; by default 5 folds of 125.
-
-    Returns
-    -------
-    DataFrame
-        A row for each ``unique_id, model, under`` (the protocol, or ``walk-forward``) with ``n``, the figures of
-        ``figures``, and ``beside``: what the report states. Figures of a walk-forward are of prices.
-    """
-    it = task(protocol, history)
-    rows: list[dict[str, object]] = []
-    test = it.windows[it.test]
-    y = it.scaled[it.test]
-    last = np.concatenate([it.scaled[it.test.start - 1 : it.test.start], y[:-1]])
-    usual = CLAIMS[protocol].get(_USUAL[protocol], "")
-
-    def add(model: str, under: str, y: Floats, y_hat: Floats, last: Floats, beside: str) -> None:
-        about = {"unique_id": history.ticker, "model": model, "under": under, "n": len(y)}
-        found = figures(y, y_hat, last)
-        if under == protocol and not it.in_prices:
-            found["mape"] = float("nan")  # a share of a scaled price, which may be 0, means nothing
-        rows.append({**about, **found, "beside": beside})
-
-    def shown(values: Floats) -> Floats:
-        return it.unscaled(values) if it.in_prices else values
-
-    for name, maker in makers.items():
-        model = maker(seed)
-        model.fit(it.windows[it.train], it.scaled[it.train], (it.windows[it.validation], it.scaled[it.validation]))
-        y_hat = model.predict(test)
-        beside = CLAIMS[protocol].get(name, usual)
-        add(name, protocol, shown(y), shown(y_hat), shown(last), beside)
-        if protocol == "seed-003":
-            add(f"{name}, smoothed", protocol, shown(y), shown(smoothed(y_hat)), shown(last), beside)
-    add(PERSISTENCE, protocol, shown(y), shown(last), shown(last), CLAIMS[protocol].get(PERSISTENCE, usual))
-    for name, (outcomes, forecasts, known) in _walked(protocol, history, makers, plan, seed).items():
-        add(name, "walk-forward", outcomes, forecasts, known, "")
-    return pd.DataFrame(rows)
-
-
-def _walked(
-    protocol: str, history: History, makers: Mapping[str, Maker], plan: Plan | None, seed: int
-) -> dict[str, tuple[Floats, Floats, Floats]]:
-    """Return outcomes, forecasts and last prices of the same models, fitted to nothing after their cutoffs."""
-    chosen = plan or Plan(horizon=1)
-    window = WINDOWS[protocol]
-    if protocol == "seed-000":
-        frame = feature_frame(history)
-        inputs, price, ready = frame.values, history.close, frame.ready
-    else:
-        price = mid_price(history)
-        moves = np.diff(np.log(price), prepend=np.log(price[0]))
-        inputs, ready = moves[:, None], 1
-    closes = np.log(price)
-    found: dict[str, list[Floats]] = {name: [] for name in makers}
-    rows: list[np.ndarray] = []
-    one_ahead = Plan(chosen.folds, chosen.test, 1, chosen.embargo, chosen.scheme, chosen.train, chosen.holdout)
-    for fold in one_ahead.split(len(history), 4 * window, ready):
-        cutoffs = np.arange(max(fold.start, ready) + window - 1, fold.stop - 1)
-        seen = inputs[fold.start : fold.stop]
-        mean, deviation = seen.mean(axis=0), seen.std(axis=0)
-        scaled = (inputs - mean) / np.where(deviation > 0, deviation, 1)
-        targets = closes[cutoffs + 1] - closes[cutoffs]
-        unit = float(targets.std()) or 1.0
-        windows = _windows_at(scaled, cutoffs, window)
-        kept = len(cutoffs) - max(20, len(cutoffs) // 10)
-        validation = (windows[kept:], targets[kept:] / unit)
-        for name, maker in makers.items():
-            model = maker(seed)
-            # The cutoff before the validation has its target in it: it is left out.
-            model.fit(windows[: kept - 1], targets[: kept - 1] / unit, validation)
-            found[name].append(model.predict(_windows_at(scaled, fold.rows, window)) * unit)
-        rows.append(fold.rows)
-    at = np.concatenate(rows)
-    answers = {name: price[at] * np.exp(np.concatenate(moves)) for name, moves in found.items()}
-    answers[PERSISTENCE] = price[at]
-    if protocol == "seed-003":
-        answers["last close"] = history.close[at]  # known at the same time as the mean of high and low
-    return {name: (price[at + 1], y_hat, price[at]) for name, y_hat in answers.items()}
-
-
-def _windows_at(values: Floats, rows: np.ndarray, window: int) -> Floats:
-    found: Floats = values[rows[:, None] + np.arange(1 - window, 1)]
     return found

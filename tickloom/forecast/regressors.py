@@ -1,5 +1,6 @@
 """Models for the published protocols: windows in, one number out."""
 
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -21,7 +22,9 @@ class Flat:
 
     def fit(self, windows: Floats, targets: Floats, validation: tuple[Floats, Floats]) -> Self:
         """Learn from the training windows; nothing here ends by the validation."""
-        self.regressor.fit(windows.reshape(len(windows), -1), targets)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # scikit-learn's, of the number of iterations, which is the recipe's
+            self.regressor.fit(windows.reshape(len(windows), -1), targets)
         return self
 
     def predict(self, windows: Floats) -> Floats:

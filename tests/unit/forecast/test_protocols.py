@@ -7,8 +7,9 @@ import pytest
 
 from tickloom.errors import TickloomError
 from tickloom.forecast.folds import Plan
-from tickloom.forecast.protocols import PROTOCOLS, SPAN, figures, mid_price, reproduce, smoothed, task
+from tickloom.forecast.protocols import PROTOCOLS, SPAN, figures, mid_price, smoothed, task
 from tickloom.forecast.regressors import REGRESSORS, makers
+from tickloom.forecast.reproduction import reproduce
 
 from . import made
 
@@ -127,6 +128,24 @@ def test_stand_ins_run_and_say_which_claim_they_stand_beside():
     assert "65.5 %" in claimed["ridge"]
     assert "ARIMA(5,1,0)" in claimed["persistence"]
     assert np.isfinite(table["rmse"]).all()
+
+
+def test_seeds_are_averaged_with_their_spread_and_every_fit_is_told():
+    told = []
+    table = reproduce(
+        "seed-003",
+        made.history(500, 4),
+        makers(["mlp"]),
+        plan=PLAN,
+        seeds=(0, 1, 2),
+        report=lambda *it: told.append(it),
+    )
+    each = [reproduce("seed-003", made.history(500, 4), makers(["mlp"]), plan=PLAN, seeds=(it,)) for it in range(3)]
+    r2 = [it.set_index(["model", "under"]).loc[("mlp", "seed-003"), "r2"] for it in each]
+    mine = table.set_index(["model", "under"]).loc[("mlp", "seed-003")]
+    assert mine["r2"] == pytest.approx(np.mean(r2))
+    assert mine["r2_spread"] == pytest.approx(np.std(r2, ddof=1))
+    assert (mine["seeds"], told[-1][:2], len(told)) == (3, (9, 9), 9)
 
 
 def test_the_last_close_knows_more_of_the_next_mean_than_the_last_mean_does():
