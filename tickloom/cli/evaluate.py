@@ -174,38 +174,52 @@ def _print(found: "Evaluation", reproduced: "pd.DataFrame | None") -> None:
     from tickloom.forecast.evaluation import LAST
 
     console = Console(markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 120  # a file or a pipe has no width of its own
+    furthest = found.scores[found.scores["h"] == found.plan.horizon]
+    mase = furthest.set_index(["unique_id", "block", "model"])["mase"]
     for block, scores in found.scores[found.scores["h"] == 1].groupby("block", sort=True):
         what = "last block" if block == LAST else f"{found.plan.folds} folds of {found.plan.test}"
         for ticker, mine in scores.groupby("unique_id", sort=False):
-            console.print(_verdicts(f"{ticker}, 1 session ahead, {what}", mine))
+            last = mase.loc[ticker, block] if found.plan.horizon > 1 else None
+            console.print(_verdicts(f"{ticker}, 1 session ahead, {what}", mine, found.plan.horizon, last))
     if reproduced is not None:
         for ticker, mine in reproduced.groupby("unique_id", sort=False):
             console.print(_protocol(f"{ticker}, {mine['under'].iloc[0]}", mine))
 
 
-def _verdicts(title: str, scores: "pd.DataFrame") -> "Table":
-    from rich.table import Table
-
+def _verdicts(title: str, scores: "pd.DataFrame", horizon: int, furthest: "pd.Series[float] | None") -> "Table":
+    """Return a table of one ticker; ``furthest`` is the MASE by model at the last session ahead."""
     from tickloom.forecast.models import REFERENCE
 
     naive = float(scores.loc[scores["model"] == REFERENCE, "rmse"].iloc[0])
-    table = Table("model", title=title, title_justify="left")
-    for head in ("RMSE", "random walk's", "MASE", "direction (base)", "80 %", "95 %"):
-        table.add_column(head, justify="right", no_wrap=True)
+    table = _table(f"{title}; RMSE of the random walk {naive:.4g}")
+    table.add_column("model", overflow="fold")
+    ahead = [f"MASE {horizon} ahead"] if furthest is not None else []
+    for head in ("RMSE", "MASE", *ahead, "direction (base)", "80 %", "95 %"):
+        table.add_column(head, justify="right", no_wrap=len(head) < 6)
     table.add_column("verdict", no_wrap=True)
     for row in scores.sort_values("rmse").to_dict("records"):
         sign = f"{_share(row['direction'])} ({_share(row['base_rate'])})"
+        later = [f"{furthest[row['model']]:.4f}"] if furthest is not None else []
         table.add_row(
-            row["model"], f"{row['rmse']:.4g}", f"{naive:.4g}", f"{row['mase']:.4f}", sign,
-            _share(row["coverage_80"]), _share(row["coverage_95"]), row["verdict"],
+            row["model"], f"{row['rmse']:.4g}", f"{row['mase']:.4f}", *later, sign, _share(row["coverage_80"]),
+            _share(row["coverage_95"]), row["verdict"],
         )  # fmt: skip
     return table
 
 
-def _protocol(title: str, rows: "pd.DataFrame") -> "Table":
+def _table(title: str) -> "Table":
+    from rich import box
     from rich.table import Table
 
-    table = Table("model", "under", title=title, title_justify="left")
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+
+
+def _protocol(title: str, rows: "pd.DataFrame") -> "Table":
+    table = _table(title)
+    for head in ("model", "under"):
+        table.add_column(head, overflow="fold")
     for head in ("RMSE", "R² (± over seeds)", "as reported", "direction (base)"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("the report says")
