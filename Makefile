@@ -1,6 +1,6 @@
 # `make demo` shows the main job on this machine, `make test` runs the whole suite; both set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo cluster-demo test bench lint docs manifests locks sbom clean
+.PHONY: help setup setup-forecast dev demo cluster-demo test bench lint docs manifests locks sbom clean
 TICKLOOM := .venv/bin/tickloom
 
 help:  ## Print this list
@@ -8,6 +8,9 @@ help:  ## Print this list
 
 setup:  ## Make .venv with what runs the main job, from a hashed lock, and see to Java 17
 	@scripts/setup laptop
+
+setup-forecast: setup  ## Add what evaluates, trains and forecasts; networks want make dev
+	@.venv/bin/python -m pip install --quiet --require-hashes -r requirements/forecast.txt
 
 dev:  ## The same with what tests, lints and trains; torch alone is 3 GB
 	@scripts/setup dev

@@ -5,6 +5,7 @@ A feature reads bars up to its own session and nothing later; ``tickloom audit l
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Self
 
 import numpy as np
@@ -146,7 +147,7 @@ class FeatureFrame:
     def __len__(self) -> int:
         return len(self.history)
 
-    @property
+    @cached_property
     def ready(self) -> int:
         """Index of the first session from which all features are known."""
         unknown = np.flatnonzero(np.isnan(self.values).any(axis=1))
