@@ -68,22 +68,18 @@ def from_lake(root: Path, ticker: str, market: str, *, most_gap: int = MOST_GAP,
     Raises
     ------
     TickloomError
-        The folder holds no ticks of this ticker, or they cannot be learned from.
+        The folder holds no lake of this market or no ticks of this ticker, or they cannot be learned from.
     """
-    import pyarrow.dataset as ds
+    from tickloom.store import lake
 
-    folder = root / f"market={market}"
-    if not folder.is_dir():
-        raise TickloomError(f"{root} holds no lake of {market}: no folder {folder.name}; name the lake of a StreamJob")
-    ticks = ds.dataset(folder, format="parquet", partitioning="hive").to_table(
-        filter=ds.field("ticker") == ticker, columns=["day", "time", "price", "volume"]
-    )
-    if not ticks.num_rows:
-        raise TickloomError(f"{ticker} has no ticks in {folder}; name another ticker, or --data FILE")
-    rows = ticks.to_pandas().sort_values("time", kind="stable")
+    rows = lake.read(root, market, ticker, ["day", "price", "open", "high", "low", "volume"])
+    if rows.empty:
+        raise TickloomError(f"{ticker} has no ticks in {root}/market={market}; name another ticker, or --data FILE")
+    for name in ("open", "high", "low"):
+        rows[name] = rows[name].fillna(rows["price"])  # known where a tick sums up a bar of its source
     grouped = rows.groupby("day", sort=True)
-    frame = grouped["price"].agg(open="first", high="max", low="min", close="last").astype(float)
-    frame["volume"] = grouped["volume"].sum().astype(float)
+    frame = grouped.agg(open=("open", "first"), high=("high", "max"), low=("low", "min"), close=("price", "last"))
+    frame["volume"] = grouped["volume"].sum().astype(float).mask(grouped["volume"].count() < grouped.size())
     frame["day"] = np.asarray([days_of(pd.Timestamp(str(day)).date()) for day in frame.index], dtype=np.int32)
     return _of(frame, ticker, f"lake {root.name}", most_gap, allow_jumps, market)
 

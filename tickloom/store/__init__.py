@@ -1,1 +1,1 @@
-"""Cassandra: tables and their migrations, the writer and the queries."""
+"""Cassandra: tables and their migrations, the writer and the queries; the Parquet lake."""

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -218,7 +219,10 @@ def records(spark: SparkSession, job: StreamJob, wiring: Wiring, chosen: dict[st
 
 
 def effects(records: DataFrame, events: DataFrame, job: StreamJob, known: Collection[str]) -> DataFrame:
-    """Return the stream of effects: one row per ticker and micro-batch."""
+    """Return the stream of effects, one row per ticker and micro-batch, with the time when that was planned.
+
+    The time is the checkpoint's, and so the same when a micro-batch is done again.
+    """
     spec = job.spec
     marked = records.withColumn("_mine", parse.mine(spec, known))
     counted = marked.observe(
@@ -226,13 +230,14 @@ def effects(records: DataFrame, events: DataFrame, job: StreamJob, known: Collec
     )
     typed = parse.typed(counted.where("_mine").drop("_mine"), spec)
     joined = wire.encoded(typed).unionByName(control.rows(events, spec.tickers))
-    return joined.groupBy("group").applyInPandasWithState(
+    packed = joined.groupBy("group").applyInPandasWithState(
         operator.updater(spec.model_dump_json(by_alias=True)),
         operator.OUTPUT_SCHEMA,
         operator.STATE_SCHEMA,
         "update",
         GroupStateTimeout.NoTimeout,
     )
+    return packed.withColumn("planned", F.current_timestamp())
 
 
 def sink_settings(job: StreamJob, wiring: Wiring) -> SinkSettings:
@@ -272,10 +277,11 @@ def start(
     """
     settings = sink_settings(job, wiring)
     text = settings.to_json()
+    checkpoint_id: Future[str] = Future()  # known once the query has started, which the first micro-batch may outrun
 
     def write(frame: DataFrame, batch_id: int) -> None:
         begun(batch_id)
-        rows = frame.mapInArrow(task(text, batch_id), STATS_SCHEMA).collect()
+        rows = frame.mapInArrow(task(text, checkpoint_id.result(), batch_id), STATS_SCHEMA).collect()
         counts = TaskStats()
         for row in rows:
             counts.add(TaskStats.from_json(row["stats"]))
@@ -292,4 +298,10 @@ def start(
     )
     if job.spec.trigger.interval:
         writer = writer.trigger(processingTime=f"{milliseconds(job.spec.trigger.interval)} milliseconds")
-    return writer.start()
+    try:
+        query = writer.start()
+    except BaseException as error:
+        checkpoint_id.set_exception(error)
+        raise
+    checkpoint_id.set_result(str(query.id))
+    return query

@@ -16,9 +16,10 @@ from pyspark import TaskContext
 from tickloom.bus.deadletters import headers
 from tickloom.bus.producer import Producer
 from tickloom.errors import TickloomError
+from tickloom.store import lake
 from tickloom.store.connect import connect
 from tickloom.store.writer import Writer
-from tickloom.stream import faults, lake, messages
+from tickloom.stream import faults, messages
 from tickloom.stream.effects import Batch, decode
 from tickloom.stream.latency import Histogram
 
@@ -122,28 +123,42 @@ def _producer(bootstrap: str, process: int) -> Producer:
     return Producer(bootstrap)
 
 
-def task(settings_json: str, batch_id: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Return the function for ``mapInArrow``: it writes its rows and yields one row of counts."""
+def task(
+    settings_json: str, checkpoint: str, batch_id: int
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Return the function for ``mapInArrow``: it writes its rows and yields one row of counts.
+
+    Its rows are effects and the time at which the micro-batch was planned; ``checkpoint`` is the checkpoint's id.
+    """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         settings = SinkSettings.from_json(settings_json)
-        packed = (value.as_py() for batch in batches for value in batch.column(0))
+        planned_us = 0
+
+        def packed() -> Iterator[bytes]:
+            nonlocal planned_us
+            for batch in batches:
+                if batch.num_rows:
+                    planned_us = batch.column("planned")[0].value
+                yield from (value.as_py() for value in batch.column("effects"))
+
         context = TaskContext.get()
-        effects = decode(packed, len(settings.indicators), context.partitionId() if context else 0)
-        stats = write(settings, batch_id, effects)
+        partition = context.partitionId() if context else 0
+        effects = decode(packed(), len(settings.indicators), partition)
+        stats = write(settings, lake.Origin(checkpoint, batch_id, planned_us // 1000, partition), effects)
         yield pa.record_batch([pa.array([stats.to_json()])], names=["stats"])
 
     return run
 
 
-def write(settings: SinkSettings, batch_id: int, batch: Batch) -> TaskStats:
+def write(settings: SinkSettings, origin: lake.Origin, batch: Batch) -> TaskStats:
     """Write one task's effects to every sink and return what was written.
 
-    Rows are keyed by what they say and files by (batch, partition), so that doing it again changes nothing.
+    Rows are keyed by what they say and files by where they come from, so that doing it again changes nothing.
     """
 
     def reach(point: str) -> None:
-        faults.reach(point, batch_id, settings.fault, settings.driver)
+        faults.reach(point, origin.batch, settings.fault, settings.driver)
 
     stats = TaskStats(duplicates=batch.duplicates)
     flagged = np.flatnonzero(batch.ticks["anomaly"] == 1)
@@ -155,7 +170,7 @@ def write(settings: SinkSettings, batch_id: int, batch: Batch) -> TaskStats:
         reach("cassandra.after")
     if settings.lake and len(batch.ticks):
         reach("lake.before")
-        lake.write(Path(settings.lake), settings.market, batch, batch_id)
+        lake.write(Path(settings.lake), settings.market, batch.stock_prices(), origin)
         reach("lake.after")
     _publish(settings, batch, flagged, reach)
     stats.ticks = len(batch.ticks)

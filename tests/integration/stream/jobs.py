@@ -147,12 +147,13 @@ class Job:
             session.cluster.shutdown()
 
     def lake(self):
-        """Return the contents of every file of the lake, by its name."""
-        root = self.home / "lake"
-        return {
-            str(path.relative_to(root)): pq.read_table(path, partitioning=None).to_pylist()
-            for path in sorted(root.rglob("*.parquet"))
-        }
+        """Return the contents of every file of the lake by day, micro-batch and partition: what no run names anew."""
+        found = {}
+        for path in sorted((self.home / "lake").rglob("*.parquet")):
+            part = path.parent.name, *path.stem.rsplit("-", 2)[1:]
+            assert part not in found, f"{path.name} says again what another file says"
+            found[part] = pq.read_table(path, partitioning=None).to_pylist()
+        return found
 
 
 def kill(process, *, only_java=False):

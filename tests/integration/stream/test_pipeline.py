@@ -10,13 +10,18 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from tests.integration.stream.conftest import OPEN, price
 from tests.integration.stream.jobs import PATIENCE_S, TICKERS, Job, send, topic, topic_name
+from tickloom.bus.credentials import connection
 from tickloom.bus.producer import PriceProducer
+from tickloom.bus.topics import partition_for
 from tickloom.indicators.engine import Block, Engine
 from tickloom.market.sessions import session_table
 from tickloom.sources.replay import Replay
+from tickloom.store import lake
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -118,6 +123,30 @@ def test_running_again_adds_nothing(minutes):
     assert again["rows_in"] == 0
     assert job.tables() == before
     assert totals["rows_in"] > 0
+
+
+def test_a_new_checkpoint_adds_to_the_lake_and_replaces_nothing(stack, tmp_path):
+    name = topic(stack.kafka, "lake")
+    records = [price("AAPL", 60 * step, 100 + step % 7, step) for step in range(300)]
+    job = Job(tmp_path, stack, name, {"tickers": ["AAPL"], "processors": {"prices": {"window": 10}}})
+    send(stack.kafka, name, records)
+    assert job.run()["rows_out"] == 300
+    own = TopicPartition(name, partition_for(b"AAPL", 3), 200)  # as retention does: the first records are gone
+    admin = AdminClient(connection(stack.kafka))
+    admin.delete_records([own])[own].result(30)
+    job.spec = {**job.spec, "processors": {"prices": {"window": 20}}, "checkpoint": {"path": str(tmp_path / "anew")}}
+    assert job.run()["rows_out"] == 100
+
+    files = list((job.home / "lake").rglob("*.parquet"))
+    for checkpoint in (job.home / "checkpoint", tmp_path / "anew"):
+        identity = json.loads((checkpoint / "metadata").read_text())["id"]
+        assert [file for file in files if f"-{identity}-000000000-" in file.name], checkpoint
+    rows = lake.read(job.home / "lake", "XNYS", "AAPL", ["sequence", "price", "rolling_avg"])
+    assert rows["sequence"].tolist() == list(range(300))
+    prices = rows["price"]
+    wanted = prices.shift(1).rolling(10).mean()
+    wanted[200:] = prices[200:].shift(1).rolling(20).mean()
+    np.testing.assert_allclose(rows["rolling_avg"], wanted, rtol=1e-9)
 
 
 def test_dead_letters_keep_bytes_reason_and_place(mixed, stack, tmp_path):

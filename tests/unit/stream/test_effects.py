@@ -1,15 +1,14 @@
-"""Effects of many tickers on their way to the sinks: tables, messages, files, counts."""
+"""Effects of many tickers on their way to the sinks: tables, messages, counts."""
 
 import json
 
 import jsonschema
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.stream.helpers import OPEN, records, spec
 from tickloom.bus import schemas
-from tickloom.stream import lake, messages
+from tickloom.stream import messages
 from tickloom.stream.effects import decode, pack, pack_refused
 from tickloom.stream.latency import Histogram
 from tickloom.stream.machine import Clock, Machine
@@ -77,20 +76,6 @@ def test_messages_follow_their_schemas_and_repeat_their_ids():
             jsonschema.validate(message, schemas.load(schema))
         assert len({message["id"] for message in found}) == len(found)
     assert bars == [json.loads(value) for _, value in messages.bars(batch(), NAMES)]
-
-
-def test_lake_files_are_whole_by_day_and_replaced(tmp_path):
-    files = lake.write(tmp_path, "XNYS", batch(), 12)
-    names = [str(path.relative_to(tmp_path)) for path in files]
-    assert names == [
-        "market=XNYS/day=2019-02-15/batch-000000012-0003.parquet",
-        "market=XNYS/day=2019-02-16/batch-000000012-0003.parquet",
-    ]
-    first = [pq.read_table(path, partitioning=None).to_pylist() for path in files]
-    assert [len(rows) for rows in first] == [61, 1]
-    lake.write(tmp_path, "XNYS", batch(), 12)
-    assert sorted(tmp_path.rglob("*.*")) == sorted(files)
-    assert [pq.read_table(path, partitioning=None).to_pylist() for path in files] == first
 
 
 def test_quantiles_are_right_to_two_per_cent():
