@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from tickloom.cli.forecasting import Options
+
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
 
 
@@ -19,6 +21,7 @@ def leakage(
     model: Annotated[list[str] | None, typer.Option(help="Only this model; can stand several times.")] = None,
     horizon: Annotated[int, typer.Option(min=1, help="Sessions ahead.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of the made series.")] = 0,
+    option: Options = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Change all data after a session and look whether anything before it changes.
@@ -26,10 +29,13 @@ def leakage(
     Truncates, replaces, shuffles and shifts prices, volumes and news of a made series after several sessions. Exits
     with 1 where a feature, a forecast, a fit or the walk-forward evaluation differs by a single bit.
     """
+    from tickloom.cli.forecasting import parsed_options
     from tickloom.forecast.audit import audit, features_of, small_models
     from tickloom.forecast.disturbed import made_inputs
+    from tickloom.forecast.models import MODELS
 
-    models, notes = small_models(horizon, tuple(model or ()))
+    asked = tuple(model or ())
+    models, notes = small_models(horizon, asked, parsed_options(option, asked or tuple(MODELS)))
     inputs = made_inputs(seed=seed)
     names = features_of(inputs).names
     for note in notes:

@@ -183,6 +183,8 @@ def _print(found: "Evaluation", reproduced: "pd.DataFrame | None") -> None:
         for ticker, mine in scores.groupby("unique_id", sort=False):
             last = mase.loc[ticker, block] if found.plan.horizon > 1 else None
             console.print(_verdicts(f"{ticker}, 1 session ahead, {what}", mine, found.plan.horizon, last))
+    for name, said in found.remarks.items():
+        console.print(f"{name}: {said}")
     if reproduced is not None:
         for ticker, mine in reproduced.groupby("unique_id", sort=False):
             console.print(_protocol(f"{ticker}, {mine['under'].iloc[0]}", mine))

@@ -92,7 +92,7 @@ def _object(long: "pd.DataFrame", manifest: "Manifest") -> dict[str, object]:
     rows = long.drop(columns=["y", "y_cutoff"])
     for name in ("ds", "cutoff"):
         rows[name] = rows[name].dt.strftime("%Y-%m-%d")
-    told = {name: getattr(manifest, name) for name in ("ticker", "market", "model", "verdict", "last_day")}
+    told = {name: getattr(manifest, name) for name in ("ticker", "market", "model", "verdict", "remark", "last_day")}
     return {**told, "forecast": rows.to_dict(orient="records")}
 
 
@@ -110,4 +110,5 @@ def _print(long: "pd.DataFrame", manifest: "Manifest") -> None:
     console = Console()
     console.print(table)
     said = f"{manifest.model} from the close of {cutoff:%Y-%m-%d}, {close:.4f}"
-    console.print(f"{said}; against the random walk: {manifest.verdict}")
+    but = f", but {manifest.remark}" if manifest.remark else ""
+    console.print(f"{said}; against the random walk: {manifest.verdict}{but}")

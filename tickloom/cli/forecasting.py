@@ -96,6 +96,20 @@ def model_options(given: list[str] | None, models: Sequence[str], horizon: int) 
     """
     from tickloom.forecast.models import make
 
+    found = parsed_options(given, models)
+    for model in models:
+        make(model, horizon, **found.get(model, {}))
+    return found
+
+
+def parsed_options(given: list[str] | None, models: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return options by model, which no model has looked at.
+
+    Raises
+    ------
+    TickloomError
+        One is of another form, or of a model that does not run here.
+    """
     found: dict[str, dict[str, Any]] = {}
     for text in given or ():
         key, equals, value = text.partition("=")
@@ -105,8 +119,6 @@ def model_options(given: list[str] | None, models: Sequence[str], horizon: int) 
         if model not in models:
             raise TickloomError(f"--option {text}: {model} does not run here; models: {', '.join(models)}")
         found.setdefault(model, {})[name] = _value(value)
-    for model in models:
-        make(model, horizon, **found.get(model, {}))
     return found
 
 

@@ -26,6 +26,7 @@ def models(
     """List the versions of a ticker's models, newest first, with verdict and aliases."""
     from tickloom.cli.forecasting import registry
     from tickloom.errors import TickloomError
+    from tickloom.forecast.models import remark
     from tickloom.market.instruments import instruments
 
     there = registry(mlflow, home)
@@ -40,7 +41,9 @@ def models(
     known = instruments().get(ticker)
     found = there.versions(market or (known.exchange if known else "XNYS"), ticker)
     if as_json:
-        typer.echo(json.dumps({"ticker": ticker, "versions": [asdict(it) for it in found]}))
+        typer.echo(
+            json.dumps({"ticker": ticker, "versions": [{**asdict(it), "remark": remark(it.model)} for it in found]})
+        )
         return
     if not found:
         raise TickloomError(f"{ticker} has no models in {there.uri}; `tickloom train {ticker} --model ridge` makes one")
@@ -50,4 +53,7 @@ def models(
     table = Table("version", "model", "verdict", "aliases", "created")
     for it in found:
         table.add_row(str(it.number), it.model, it.verdict, ", ".join(it.aliases), it.created)
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for name in dict.fromkeys(it.model for it in found if remark(it.model)):
+        console.print(f"{name}: {remark(name)}")

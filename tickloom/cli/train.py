@@ -80,6 +80,7 @@ def train(
         "market": manifest.market,
         "model": model,
         "verdict": manifest.verdict,
+        "remark": manifest.remark,
         "folder": str(folder),
         "registered": manifest.registered_name if version else None,
         "version": version.number if version else None,
@@ -91,7 +92,8 @@ def train(
         return
     place = f"{version.name} version {version.number}" if version else str(folder)
     typer.echo(f"{ticker}: {model} learned from {manifest.sessions} sessions to {manifest.last_day}: {place}")
-    typer.echo(f"verdict one session ahead, against the random walk: {manifest.verdict}")
+    but = f", but {manifest.remark}" if manifest.remark else ""
+    typer.echo(f"verdict one session ahead, against the random walk: {manifest.verdict}{but}")
 
 
 def _judged(

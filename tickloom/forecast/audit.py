@@ -20,7 +20,7 @@ from tickloom.forecast.history import Floats
 from tickloom.forecast.models import MODELS, Model, make
 from tickloom.forecast.models.base import Rows
 from tickloom.forecast.news import sentiment_at_close
-from tickloom.forecast.walk import walk_forward
+from tickloom.forecast.walk import Options, walk_forward
 from tickloom.market.sessions import day_of
 
 Check = Literal["feature", "forecast", "fit", "walk-forward"]
@@ -71,15 +71,25 @@ def features_of(inputs: Inputs) -> FeatureFrame:
     return feature_frame(inputs.history, extra=news)
 
 
-def small_models(horizon: int = 2, names: Sequence[str] = ()) -> tuple[dict[str, Factory], list[str]]:
-    """Return how to make each model, by default all, small where it can be, and sentences about those left out."""
+def small_models(
+    horizon: int = 2, names: Sequence[str] = (), given: Options | None = None
+) -> tuple[dict[str, Factory], list[str]]:
+    """Return how to make each model, by default all, small where it can be, and sentences about those left out.
+
+    Parameters
+    ----------
+    given
+        Options by model's name, such as the ``weights`` of a pretrained one, which is left out without them.
+    """
     found: dict[str, Factory] = {}
     notes: list[str] = []
     for name in names or MODELS:
+        own = (given or {}).get(name)
         try:
-            options = SMALL if make(name, horizon).random else {}
+            options = own or (SMALL if make(name, horizon).random else {})
+            make(name, horizon, **options)
         except TickloomError as error:
-            if names:
+            if names or own:
                 raise
             notes.append(f"{name} is left out: {error}")
             continue

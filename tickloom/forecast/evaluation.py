@@ -24,6 +24,7 @@ from tickloom.forecast.features import FeatureFrame, feature_frame
 from tickloom.forecast.folds import Plan
 from tickloom.forecast.history import History
 from tickloom.forecast.intervals import with_intervals, with_volatility
+from tickloom.forecast.models import remark
 from tickloom.forecast.residuals import LEVELS, Method, labels
 from tickloom.forecast.smoothing import smoothed_paths
 from tickloom.forecast.strategy import COST, strategies
@@ -37,8 +38,8 @@ _BOUNDS = [name for pair in labels(LEVELS) for name in pair]
 COLUMNS = ["unique_id", "ds", "cutoff", "model", "y", "y_hat", *_BOUNDS, "h", "fold", "seed"]
 """Of the forecasts in the file."""
 _PEERS = (
-    "arch", "lightgbm", "mapie", "numpy", "pandas", "scikit-learn", "scipy", "scoringrules", "statsforecast",
-    "statsmodels", "torch", "utilsforecast",
+    "arch", "chronos-forecasting", "lightgbm", "mapie", "numpy", "pandas", "scikit-learn", "scipy", "scoringrules",
+    "statsforecast", "statsmodels", "torch", "transformers", "utilsforecast",
 )  # fmt: skip
 
 
@@ -78,6 +79,11 @@ class Evaluation:
     cost: float
     options: Options
 
+    @property
+    def remarks(self) -> dict[str, str]:
+        """What must be said beside the verdicts of some models, by their name."""
+        return {name: said for name in self.scores["model"].unique() if (said := remark(name))}
+
     def summary(self, protocols: pd.DataFrame | None = None) -> dict[str, Any]:
         """Return all but the forecasts; what is unknown is None, never NaN.
 
@@ -89,6 +95,7 @@ class Evaluation:
         body = {
             "version": VERSION,
             "misleading": [MISLEADING],
+            "remarks": self.remarks,
             "plan": dataclasses.asdict(self.plan),
             "intervals": {"method": self.method, "levels": list(LEVELS)},
             "cost_basis_points": self.cost,

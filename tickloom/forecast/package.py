@@ -16,7 +16,7 @@ from typing import Any, Self
 from tickloom.errors import TickloomError
 from tickloom.files import write_whole
 from tickloom.forecast.features import VERSION, FeatureFrame
-from tickloom.forecast.models import REFERENCE, Model, load
+from tickloom.forecast.models import REFERENCE, Model, load, remark
 from tickloom.forecast.models.naive import Simple
 from tickloom.forecast.residuals import FILE as ERRORS
 from tickloom.forecast.residuals import ConformalResiduals
@@ -25,7 +25,10 @@ from tickloom.market.sessions import day_of
 Errors = Mapping[str, ConformalResiduals]
 MANIFEST, CARD, MODEL = "manifest.json", "card.md", "model"
 SCHEMA = 1
-_PACKAGES = ("tickloom", "numpy", "pandas", "scikit-learn", "statsforecast", "lightgbm", "torch", "onnx", "onnxruntime")
+_PACKAGES = (
+    "tickloom", "numpy", "pandas", "scikit-learn", "statsforecast", "lightgbm", "torch", "onnx", "onnxruntime",
+    "chronos-forecasting", "transformers",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Manifest:
         Rows of the walk-forward's table, without what is not a number; empty where none was done.
     verdict : str
         One session ahead against the random walk; ``not evaluated`` where no walk-forward was done.
+    remark : str
+        What must be said beside the verdict, such as that the model may have seen the sessions before; mostly empty.
     environment : dict
         Versions.
     created : str
@@ -72,6 +77,7 @@ class Manifest:
     parameters: Mapping[str, Any]
     scores: tuple[Mapping[str, Any], ...] = ()
     verdict: str = "not evaluated"
+    remark: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
     schema: int = SCHEMA
@@ -103,6 +109,7 @@ class Manifest:
             parameters=model.parameters(),
             scores=scores,
             verdict=_verdict(scores, model.name),
+            remark=remark(model.name),
             environment=environment(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -116,6 +123,7 @@ class Manifest:
             seed=0,
             parameters=model.parameters(),
             verdict=_verdict(self.scores, REFERENCE),
+            remark=remark(REFERENCE),
             environment=environment(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -221,10 +229,10 @@ def card(manifest: Manifest) -> str:
     lines = [
         f"# {manifest.registered_name}: {manifest.model}",
         "",
-        f"**Verdict, one session ahead: {manifest.verdict}.** Against the random walk on the same sessions, by a "
-        "Diebold-Mariano test of squared errors of log-returns at 5 %, adjusted over models (Holm).",
+        f"**Verdict, one session ahead: {manifest.verdict}{_but(manifest)}.** Against the random walk on the same "
+        "sessions, by a Diebold-Mariano test of squared errors of log-returns at 5 %, adjusted over models (Holm).",
         "",
-        f"- Learned from {manifest.sessions} sessions, {manifest.first_day} to {manifest.last_day}, of "
+        f"- {_learned(manifest)} {manifest.sessions} sessions, {manifest.first_day} to {manifest.last_day}, of "
         f"{manifest.data_origin or 'unnamed data'} (SHA-256 {manifest.data_sha256[:16]}…).",
         f"- Forecasts log-returns 1 to {manifest.horizon} sessions ahead"
         + (
@@ -234,19 +242,35 @@ def card(manifest: Manifest) -> str:
         ),
         f"- Seed {manifest.seed}; made {manifest.created}.",
     ]
+    if weights := manifest.parameters.get("weights"):
+        lines += [
+            f"- Its weights are not part of it: a forecast needs torch and `{weights}`, SHA-256 "
+            f"{str(manifest.parameters.get('sha256'))[:16]}…"
+        ]
     if rows:
         lines += ["", "| model | sessions ahead | RMSE | of the random walk's | direction | base rate | verdict |"]
         lines += ["|---|---|---|---|---|---|---|"]
         lines += [_row(it) for it in rows]
+    if manifest.remark:
+        known = "prices up to the cutoff and all that it was pretrained on, which may be later"
+    else:
+        made = " and what is made of them" if manifest.features else ""
+        known = f"prices{made} up to the cutoff and nothing else"
     lines += [
         "",
-        "It knows prices"
-        + (" and what is made of them" if manifest.features else "")
-        + " up to the cutoff and nothing "
-        "else. It is no advice to trade: where the verdict is not `beats_naive`, the last price is as good a forecast.",
+        f"It knows {known}. It is no advice to trade: where the verdict is not `beats_naive`, the last price is as "
+        "good a forecast.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _but(manifest: Manifest) -> str:
+    return f", but {manifest.remark}" if manifest.remark else ""
+
+
+def _learned(manifest: Manifest) -> str:
+    return "Pretrained, and learned nothing from" if manifest.remark else "Learned from"
 
 
 def _row(it: Mapping[str, Any]) -> str:

@@ -194,6 +194,8 @@ class Registry:
                 raise
             new = False
         tags = {"model": manifest.model, "verdict": manifest.verdict, "created": manifest.created}
+        if manifest.remark:
+            tags["remark"] = manifest.remark
         source, text = f"{artifacts}/{ARTIFACTS}", package.card(manifest)
         try:
             made = self._client.create_model_version(name, source, run, tags=tags, description=text)

@@ -58,7 +58,8 @@ def page(found: Evaluation, protocols: pd.DataFrame | None = None) -> str:
     blocks = list(dict.fromkeys(found.scores["block"]))
     titles = {FOLDS: "Verdicts, 1 session ahead", LAST: "Verdicts of the last block, touched for this report alone"}
     for block in blocks:
-        parts.append(_section(titles[block], _verdicts(found.scores[found.scores["block"] == block])))
+        verdicts = _verdicts(found.scores[found.scores["block"] == block])
+        parts.append(_section(titles[block], verdicts + _remarks(found)))
     if protocols is not None:
         parts.append(_section("The reports' own protocols, and what is left of them", _protocols(protocols)))
     folds = found.scores[found.scores["block"] == FOLDS]
@@ -118,6 +119,10 @@ def _verdicts(scores: pd.DataFrame) -> str:
         "random walk too and says nothing; it stands here because reports quote it. Figures of several seeds are "
         "means.</p>"
     )
+
+
+def _remarks(found: Evaluation) -> str:
+    return "".join(f"<p><b>{html.escape(f'{name}: {said}.')}</b></p>" for name, said in found.remarks.items())
 
 
 def _coverage(found: Evaluation) -> str:

@@ -85,7 +85,7 @@ def fits(
     """Yield what is to be fitted; a model without chance in it once a fold."""
     for name in models:
         for fold in folds:
-            for seed in seeds if make(name, horizon).random else seeds[:1]:
+            for seed in seeds if make(name, horizon, **options.get(name, {})).random else seeds[:1]:
                 yield Fit(name, fold, seed, options.get(name, {}))
 
 

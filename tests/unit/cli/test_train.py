@@ -56,6 +56,7 @@ def test_one_object_says_where_it_is(prices, mlflow, tmp_path, asked):
         "market": "XNYS",
         "model": "drift",
         "verdict": "not evaluated",
+        "remark": "",
         "registered": "tickloom.XNYS.TRB",
         "version": 2,
         "sessions": 700,

@@ -12,7 +12,7 @@ from typing import Any
 from tickloom.errors import TickloomError
 from tickloom.forecast.models.base import Model, Prediction
 
-__all__ = ["BASELINES", "MODELS", "Model", "Prediction", "load", "make"]
+__all__ = ["BASELINES", "MODELS", "Model", "Prediction", "load", "make", "remark"]
 
 MODELS: Mapping[str, str] = MappingProxyType(
     {
@@ -33,6 +33,8 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "multihead_lstm": "networks:MultiheadLstm",
         "ensemble": "networks:EnsembleNetwork",
         "stacked_lstm": "networks:StackedLstm",
+        "chronos": "foundation:Chronos",
+        "timesfm": "foundation:TimesFm",
     }
 )
 """Module and class below this package."""
@@ -49,6 +51,7 @@ BASELINES: tuple[str, ...] = (
 )
 """What every evaluation runs, whatever else it is asked for."""
 REFERENCE = "random_walk"
+_PRETRAINED = ("chronos", "timesfm")
 
 
 def load(folder: Path) -> Model:
@@ -96,6 +99,18 @@ def make(name: str, horizon: int, **options: Any) -> Model:
         raise TickloomError(f"{name}: option {', '.join(options)} is unknown; {said}") from None
     made: Model = class_(horizon, **options)
     return made
+
+
+def remark(name: str) -> str:
+    """Return what must stand beside the verdict of a model; empty where there is nothing to say.
+
+    Parameters
+    ----------
+    name
+        Of a model, or of what was made of its forecasts, such as ``chronos_smoothed``.
+    """
+    known = name.startswith(_PRETRAINED)
+    return "it was pretrained elsewhere, and its training data may contain these sessions" if known else ""
 
 
 def _class(name: str) -> type[Model]:

@@ -50,7 +50,7 @@ class Model(ABC):
     """
 
     name: ClassVar[str]
-    random: ClassVar[bool] = False
+    random: bool = False
     """Whether the seed changes the outcome; such models are fitted with several."""
 
     def __init__(self, horizon: int) -> None:

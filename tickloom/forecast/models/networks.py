@@ -45,7 +45,7 @@ class Network(OnnxModel):
     come of the rows before them. No session after the frame given to ``fit`` is ever seen.
     """
 
-    random: ClassVar[bool] = True
+    random: bool = True
     beside: ClassVar[tuple[str, ...]] = (WEIGHTS,)
     usual_window: ClassVar[int] = 60
 
