@@ -1,9 +1,8 @@
 """Fit and forecast fold by fold, side by side on all cores, into one long frame."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 from tickloom.forecast.features import FeatureFrame
 from tickloom.forecast.folds import Fold, Plan
 from tickloom.forecast.models import make
+from tickloom.forecast.workers import workers
 from tickloom.market.sessions import session_table
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -130,13 +130,6 @@ def last_block(
     return pd.concat(_run(wanted, frame, plan.horizon, jobs, report), ignore_index=True)
 
 
-def one_thread() -> None:
-    """Have numerical libraries keep to one thread in this process."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-
-
 def _run(
     wanted: Sequence[Fit], frame: FeatureFrame, horizon: int, jobs: int, report: Report | None
 ) -> list[pd.DataFrame]:
@@ -147,8 +140,7 @@ def _run(
             parts.append(fit.run(frame, horizon))
             tell(number, len(wanted), fit.model)
         return parts
-    # not forked: a copy of a process whose libraries have threads may wait for ever
-    with ProcessPoolExecutor(jobs, get_context("spawn"), one_thread) as pool:
+    with workers(jobs) as pool:
         running: dict[Future[pd.DataFrame], int] = {
             pool.submit(fit.run, frame, horizon): number for number, fit in enumerate(wanted)
         }
