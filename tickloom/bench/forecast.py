@@ -54,9 +54,13 @@ def run(progress: Say, *, share: float = 1.0) -> Result:
     timed, beside = _network(progress)
     figures |= timed
     peers |= beside
+    on_gpu, gpu_peers, gpu_ratios = _gpu(progress)
+    figures |= on_gpu
+    peers |= gpu_peers
     ratios = {
         "epoch_to_bare_loop": timed["epoch_cpu_s"] / beside["bare_epoch_cpu_s"],
         "onnx_to_bare": timed["onnx_p50_ms"] / beside["bare_onnx_p50_ms"],
+        **gpu_ratios,
     }
     return Result("forecast", figures, peers, ratios, _notes(share))
 
@@ -201,6 +205,26 @@ def _network(progress: Say) -> tuple[dict[str, float], dict[str, float]]:
         "onnx_batch64_ms": many,
     }
     return timed, {"bare_epoch_cpu_s": bare, "bare_onnx_p50_ms": bare_one, "bare_onnx_batch64_ms": bare_many}
+
+
+def _gpu(progress: Say) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    """Return windows a second and utilisation on a GPU, those of a plain loop, and their ratio; nothing without one."""
+    import torch
+
+    from tickloom.bench import accelerator
+
+    if not torch.cuda.is_available():
+        return {}, {}, {}
+    progress(f"training on {torch.cuda.get_device_name()}")
+    frame = feature_frame(made_history(6000, 0.0, 7))
+    bare, ours = accelerator.bare(frame, "cuda"), accelerator.trained(frame, "cuda")
+
+    def told(it: accelerator.Throughput, prefix: str) -> dict[str, float]:
+        busy = {} if it.utilisation is None else {f"{prefix}gpu_utilisation_percent": it.utilisation}
+        return {f"{prefix}gpu_windows_per_second": it.windows_per_second, **busy}
+
+    ratio = ours.windows_per_second / bare.windows_per_second
+    return told(ours, ""), told(bare, "bare_"), {"gpu_to_bare_loop": ratio}
 
 
 def _bare_epoch(frame: FeatureFrame) -> float:
