@@ -6,8 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tickloom.cli.forecasting import AllowJumps, Column, Data, Horizon, MaxGap, Mlflow, Options, Seed, Ticker, installed
+from tickloom.cli.forecasting import (
+    AllowJumps,
+    Column,
+    Data,
+    Horizon,
+    MaxGap,
+    Mlflow,
+    Options,
+    Seed,
+    Ticker,
+    installed,
+    orderly,
+)
 from tickloom.cli.options import AsJson, Dates, Home, Market
+from tickloom.errors import TickloomError
 
 if TYPE_CHECKING:
     from tickloom.forecast.features import FeatureFrame
@@ -21,6 +34,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
     "tickloom train ATW --model lstm --data closes.csv --column Attijariwafa --market XCAS --folds 4"
 )
 @installed()
+@orderly()
 def train(
     ticker: Ticker,
     model: Annotated[
@@ -48,12 +62,16 @@ def train(
     The first version of a ticker is the random walk, which becomes its champion. What is trained stays in a folder, so
     that it can be registered later where MLflow does not answer.
     """
-    from tickloom.cli.forecasting import frame, history, model_options, registry
+    from tickloom.cli.forecasting import check_writable, frame, history, model_options, registry
     from tickloom.forecast import package
     from tickloom.forecast.models import make
 
     options = model_options(option, [model], horizon)  # an unknown name is said before anything is read
     wanted = make(model, horizon, **options.get(model, {}))
+    if out is not None and (out / package.MANIFEST).exists():
+        raise TickloomError(f"--out {out} holds a trained model already; name another folder, or remove it")
+    check_writable("--home" if out is None else "--out", out or _folder(home, "", model).parent)
+    there = registry(mlflow, home) if push else None  # an address that can be none is said before anything is learned
     found = frame(
         history(
             ticker,
@@ -73,8 +91,8 @@ def train(
     folder = out or _folder(home, manifest.registered_name, model)
     package.write(folder, wanted, manifest, errors)
     version = None
-    if push:
-        version = registry(mlflow, home).push(folder)
+    if there is not None:
+        version = there.push(folder)
     told = {
         "ticker": ticker,
         "market": manifest.market,
@@ -126,7 +144,10 @@ def _judged(
     rows = json.loads(table[table["model"].isin({model, "random_walk"})].to_json(orient="records"))
     scores = tuple({key: value for key, value in row.items() if value is not None} for row in rows)
     if folds * test < CALIBRATION:
-        typer.echo(f"{folds * test} forecasts are too few for intervals, which need {CALIBRATION}", err=True)
+        typer.echo(
+            f"{folds * test} forecasts are too few for intervals, which need {CALIBRATION}; take more or longer folds",
+            err=True,
+        )
         return scores, {}
     told = with_volatility(long, [found.history])
     return scores, {name: conformal_residuals(told, name) for name in (model, REFERENCE)}

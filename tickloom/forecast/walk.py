@@ -109,10 +109,22 @@ def walk_forward(
         Of models, such as a network's ``width``.
     """
     given = options or {}
-    made = [make(name, plan.horizon, **given.get(name, {})) for name in models]
-    least = max(it.least_rows + it.reads_before for it in made)
-    wanted = list(fits(models, list(plan.split(len(frame), least, frame.ready)), seeds, plan.horizon, given))
+    wanted = list(fits(models, folds_of(frame, models, plan, given), seeds, plan.horizon, given))
     return pd.concat(_run(wanted, frame, plan.horizon, jobs, report), ignore_index=True)
+
+
+def folds_of(frame: FeatureFrame, models: Sequence[str], plan: Plan, options: Options) -> list[Fold]:
+    """Return the folds of a frame, alike for all models.
+
+    Raises
+    ------
+    TickloomError
+        There are too few sessions for the model that needs most.
+    """
+    frame.refuse_unknown()
+    made = [make(name, plan.horizon, **options.get(name, {})) for name in models]
+    least = max(it.least_rows + it.reads_before for it in made)
+    return list(plan.split(len(frame), least, frame.ready))
 
 
 def last_block(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.forecast.processes import gone_within
 from tickloom.errors import TickloomError
 from tickloom.forecast.workers import workers
 
@@ -25,14 +26,6 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 """
-
-
-def gone(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return True
-    return state == "Z"  # nobody has to wait for an orphan here
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
@@ -55,23 +48,23 @@ def test_they_end_at_once(number, status):
     else:
         process.send_signal(number)
     assert process.wait(20) == status
-    until = time.monotonic() + 20
-    while not all(map(gone, pids)) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert all(map(gone, pids))
+    assert gone_within(pids)
     if number == signal.SIGINT:
         assert process.stderr.read() == ""
 
 
+def divmod_later(seconds):
+    time.sleep(seconds)
+    return divmod(1, 0)
+
+
 def test_one_that_was_killed_is_a_sentence():
-    with pytest.raises(TickloomError, match="a process was killed .* take fewer"), workers(1) as pool:
+    with pytest.raises(TickloomError, match=r"a process was killed .* take fewer"), workers(1) as pool:
         pool.submit(os._exit, 9).result()
 
 
 def test_an_error_of_one_does_not_wait_for_the_others():
     begun = time.monotonic()
     with pytest.raises(ZeroDivisionError), workers(2) as pool:
-        slow, wrong = pool.submit(time.sleep, 120), pool.submit(divmod, 1, 0)
-        assert not slow.done()
-        wrong.result()
+        list(pool.map(divmod_later, (0, 120)))
     assert time.monotonic() - begun < 60
