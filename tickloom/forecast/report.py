@@ -10,6 +10,7 @@ import pandas as pd
 from tickloom.files import write_whole
 from tickloom.forecast import plots
 from tickloom.forecast.evaluation import FOLDS, LAST, Evaluation, versions
+from tickloom.forecast.explanation import LEGEND, MEANING, NOTE, TOP, Explanations
 from tickloom.forecast.models import REFERENCE
 from tickloom.market.sessions import day_of
 
@@ -35,7 +36,7 @@ _VERDICT = {
     "random walk's CRPS": "naive_crps", "seeds": "seeds", "RMSE's spread": "rmse_spread",
 }  # fmt: skip
 _SHARES = {"direction", "base_rate", "coverage", "low", "high", "net", "gross", "drawdown", "hold_net", "width"}
-_COUNTS = {"seeds", "n", "h", "sides", "sessions"}
+_COUNTS = {"seeds", "n", "h", "sides", "sessions", "fits", "silent", "pairs", "seed_pairs"}
 
 
 def write_report(found: Evaluation, folder: Path, protocols: pd.DataFrame | None = None) -> Path:
@@ -77,6 +78,8 @@ def page(found: Evaluation, protocols: pd.DataFrame | None = None) -> str:
         parts.append(_section("Spread over seeds", _images([plots.seeds(found.long, several)])))
     else:
         parts.append(_section("Spread over seeds", "<p>No model here has chance in it: one seed says all.</p>"))
+    if found.explanations is not None:
+        parts.append(_section("What the models go by", _explanations(found.explanations)))
     title = f"Evaluation of {html.escape(', '.join(tickers))}"
     return (
         "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
@@ -152,6 +155,28 @@ def _strategies(found: Evaluation) -> str:
         + "<p class=note>Long or short by the sign of the forecast one session ahead, changed only where the forecast "
         f"is above the cost of {found.cost:g} basis points a side; without slippage, interest or fees for "
         "borrowing.</p>"
+    )
+
+
+def _explanations(found: Explanations) -> str:
+    if found.stability.empty:
+        return "<p>No model here reads features.</p>"
+    names = {
+        "ticker": "unique_id", "model": "model", "way": "method", "fits": "fits", "of them silent": "silent",
+        "pairs of fits": "pairs", "stability": "spearman", f"leading {TOP} shared": "overlap",
+        "shared by chance": "overlap_chance", "pairs of seeds": "seed_pairs", "stability over seeds": "seed_spearman",
+    }  # fmt: skip
+    shown = found.stability[found.stability["silent"] < found.stability["fits"]]
+    drawn = dict.fromkeys(zip(shown["unique_id"], shown["model"], strict=True))
+    meaning = "; ".join(f"{name.replace('_', ' ')}: {text}" for name, text in MEANING.items())
+    lines = "".join(f"<li>{html.escape(it)}.</li>" for it in found.sentences())
+    return (
+        _images([plots.importances(found, *it) for it in drawn])
+        + _table(found.stability, names)
+        + f"<ul>{lines}</ul><p class=note>{html.escape(LEGEND)} The same between seeds of one fold says how much of "
+        "that is the training's own chance. A silent fit forecasts no move whatever the features are. Points of the "
+        "plots are means over fits, lines go from the least of a fit to the greatest. "
+        f"{html.escape(NOTE)} Ways: {html.escape(meaning)}.</p>"
     )
 
 

@@ -11,7 +11,7 @@ from tickloom.errors import TickloomError
 from tickloom.forecast.features import VERSION, FeatureFrame
 from tickloom.forecast.history import Floats
 from tickloom.forecast.models import graphs
-from tickloom.forecast.models.base import Model, Prediction, Progress, Rows
+from tickloom.forecast.models.base import PERMUTATION, Model, Prediction, Progress, Rows
 from tickloom.forecast.windows import Windows, windows_at
 
 BATCH = 512
@@ -135,8 +135,12 @@ class OnnxModel(Model):
         made._saved = saved
         return made
 
-    def explain(self, frame: FeatureFrame, rows: Rows) -> Mapping[str, float]:
-        """Return the permutation importance of each feature."""
+    @property
+    def explained_by(self) -> tuple[str, ...]:
+        """Shuffling, which needs forecasts alone."""
+        return (PERMUTATION,)
+
+    def _explain(self, frame: FeatureFrame, rows: Rows, method: str) -> Mapping[str, float]:
         return self.permutation_importance(frame, rows)
 
     def permutation_importance(self, frame: FeatureFrame, rows: Rows) -> Mapping[str, float]:
