@@ -29,9 +29,14 @@ _BINS = 10
 
 def embedded(figure: "Figure") -> str:
     """Return a figure as an address that holds the whole PNG."""
+    return "data:image/png;base64," + base64.b64encode(png(figure)).decode("ascii")
+
+
+def png(figure: "Figure") -> bytes:
+    """Return a figure as a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
 
 
 def error_by_horizon(scores: pd.DataFrame, ticker: str) -> "Figure":

@@ -54,6 +54,8 @@ class Model(ABC):
     name: ClassVar[str]
     random: bool = False
     """Whether the seed changes the outcome; such models are fitted with several."""
+    served_by: tuple[str, ...] = ()
+    """Distributions that a saved one needs to forecast, beside what reads prices and makes features."""
 
     def __init__(self, horizon: int) -> None:
         if horizon < 1:

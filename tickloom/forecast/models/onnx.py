@@ -40,6 +40,7 @@ class OnnxModel(Model):
     beside: ClassVar[tuple[str, ...]] = ()
     """Files of its own that it saves beside the graph."""
     window: int = 1
+    served_by: tuple[str, ...] = ("onnxruntime",)
 
     def __init__(self, horizon: int) -> None:
         super().__init__(horizon)

@@ -38,6 +38,7 @@ class Recursive(Model):
 
         super().__init__(horizon)
         self.one = make(self.base, 1, **options)
+        self.served_by = self.one.served_by
 
     @property
     def least_rows(self) -> int:
