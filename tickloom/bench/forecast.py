@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +21,8 @@ from tickloom.forecast.histories import from_file
 from tickloom.forecast.history import Floats, History
 from tickloom.forecast.models import REFERENCE, load, make
 from tickloom.forecast.significance import LEVEL, verdicts
-from tickloom.forecast.walk import one_thread, walk_forward
+from tickloom.forecast.walk import walk_forward
+from tickloom.forecast.workers import workers
 from tickloom.market.sessions import session_table
 
 RUNS, NETWORK_RUNS, SIGNAL_RUNS = 400, 40, 20
@@ -103,7 +103,7 @@ def lower_bound(hits: int, runs: int) -> float:
 def _truth(progress: Say, share: float) -> dict[str, float]:
     runs, networks, signals = (max(2, round(it * share)) for it in (RUNS, NETWORK_RUNS, SIGNAL_RUNS))
     plain = ("ridge", "ar1", "lightgbm")
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), one_thread) as pool:
+    with workers(os.cpu_count() or 1) as pool:
         wrong = {
             "plain": _count(pool, progress, "random walks", plain, 0.0, _TRAIN, _TEST, runs),
             "lstm": _count(pool, progress, "random walks, LSTM", ("lstm",), 0.0, _TRAIN, _TEST, networks),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tickloom.cli.forecasting import Options
+from tickloom.cli.forecasting import Options, installed, orderly
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True)
 
@@ -17,6 +17,8 @@ def _audit() -> None:
 
 
 @app.command(epilog="Example: tickloom audit leakage --model ridge --json")
+@installed()
+@orderly()
 def leakage(
     model: Annotated[list[str] | None, typer.Option(help="Only this model; can stand several times.")] = None,
     horizon: Annotated[int, typer.Option(min=1, help="Sessions ahead.")] = 2,

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from tickloom.cli.forecasting import Options, model_options
+from tickloom.cli.forecasting import (
+    AllowJumps,
+    Column,
+    Horizon,
+    MaxGap,
+    Options,
+    check_writable,
+    installed,
+    market_of,
+    model_options,
+    orderly,
+)
 from tickloom.cli.options import AsJson, Dates, FileTicker, Market
 from tickloom.errors import TickloomError
 
@@ -32,18 +43,18 @@ _UNKNOWN = "–"
 @app.command(
     epilog="Example: tickloom evaluate us_daily/AAPL.csv us_daily/MSFT.csv --models ridge --holdout 250 --out report"
 )
+@installed()
+@orderly()
 def evaluate(
     files: Annotated[list[Path], typer.Argument(help="CSV files of daily bars, one instrument each.")],
     ticker: FileTicker = None,
-    column: Annotated[
-        str | None, typer.Option(help="In a file with one column of closes for each listing, the listing's column.")
-    ] = None,
+    column: Column = None,
     market: Market = None,
     dates: Dates = "auto",
     models: Annotated[
         str | None, typer.Option(help="Names, with commas, beside the baselines, which always run.")
     ] = None,
-    horizon: Annotated[int, typer.Option(min=1, help="Sessions ahead.")] = 5,
+    horizon: Horizon = 5,
     folds: Annotated[int, typer.Option(min=1, help="Fits of each model.")] = 5,
     test: Annotated[int, typer.Option(min=1, help="Sessions that each fit forecasts from.")] = 125,
     scheme: Annotated[str, typer.Option(help="expanding or rolling.")] = "expanding",
@@ -66,8 +77,8 @@ def evaluate(
     protocol: Annotated[
         str | None, typer.Option(help="Also reproduce a report's own protocol: seed-000 or seed-003.")
     ] = None,
-    max_gap: Annotated[int, typer.Option(min=0, help="Sessions that may be missing in a row.")] = 10,
-    allow_jumps: Annotated[bool, typer.Option("--allow-jumps", help="Take jumps that look like splits.")] = False,
+    max_gap: MaxGap = 10,
+    allow_jumps: AllowJumps = False,
     out: Annotated[Path, typer.Option(help="Folder for report.html and evaluation.json.")] = OUT,
     as_json: AsJson = False,
 ) -> None:
@@ -88,15 +99,15 @@ def evaluate(
 
     from tickloom.forecast.evaluation import evaluate as run
     from tickloom.forecast.folds import Plan
-    from tickloom.forecast.history import History
+    from tickloom.forecast.histories import from_file
     from tickloom.forecast.models import BASELINES
     from tickloom.forecast.protocols import PROTOCOLS, task
     from tickloom.forecast.report import write_report
     from tickloom.forecast.residuals import METHODS
-    from tickloom.sources.csvfile import read_bars
+    from tickloom.sources.csvfile import ticker_of
 
     if intervals not in METHODS:
-        raise TickloomError(f"--intervals {intervals!r} are unknown; known: {', '.join(METHODS)}")
+        raise TickloomError(f"--intervals {intervals!r} is unknown; known: {', '.join(METHODS)}")
     if protocol is not None and protocol not in PROTOCOLS:
         raise TickloomError(f"--protocol {protocol!r} is unknown; known: {', '.join(PROTOCOLS)}")
     asked = [it.strip() for it in models.split(",") if it.strip()] if models is not None else []
@@ -104,15 +115,16 @@ def evaluate(
     if smooth and not asked:
         raise TickloomError("--smooth shows the models of --models smoothed; name one, such as --models ridge")
     options = model_options(option, names, horizon)
-    order = cast(Any, dates)
     histories = []
     for file in files:
-        bars = read_bars(file, market=market, ticker=ticker, interval="1d", dates=order, column=column)
-        histories.append(History.of_bars(bars, str(file), most_gap=max_gap, allow_jumps=allow_jumps))
+        name = ticker or ticker_of(file)
+        rules: dict[str, Any] = {"dates": dates, "most_gap": max_gap, "allow_jumps": allow_jumps}
+        histories.append(from_file(file, market=market_of(name, market), ticker=name, column=column, **rules))
     if protocol is not None:
         for history in histories:
             task(protocol, history)  # refuses before the first fit
     plan = Plan(folds, test, horizon, scheme=cast(Any, scheme), train=train, holdout=holdout)
+    check_writable("--out", out)
     with _progress(len(histories)) as tell:
         found = run(
             histories, names, plan, seeds=range(seeds), jobs=jobs or os.cpu_count() or 1,
@@ -136,7 +148,8 @@ def _progress(tickers: int) -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
         bars: dict[str, Any] = {}
 
         def tell(done: int, of: int, last: str) -> None:

@@ -1,13 +1,14 @@
 """``tickloom forecast``: the next sessions of a ticker, by a registered model."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tickloom.cli.forecasting import AllowJumps, Column, Data, MaxGap, Mlflow, Ticker, installed
+from tickloom.cli.forecasting import AllowJumps, Column, Data, MaxGap, Mlflow, Ticker, installed, orderly
 from tickloom.cli.options import AsJson, Dates, Home, Market
 from tickloom.errors import TickloomError
 
@@ -23,6 +24,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
     epilog="Examples: tickloom forecast ATW --horizon 5 | tickloom forecast AAPL --data AAPL.csv --version 3 --json"
 )
 @installed()
+@orderly()
 def forecast(
     ticker: Ticker,
     horizon: Annotated[int | None, typer.Option(min=1, help="Sessions ahead; default all of the model's.")] = None,
@@ -48,6 +50,7 @@ def forecast(
     from tickloom.forecast.features import feature_frame
     from tickloom.forecast.intervals import volatility
     from tickloom.forecast.walk import long_frame
+    from tickloom.market.sessions import day_of
 
     found = history(
         ticker,
@@ -59,9 +62,10 @@ def forecast(
         max_gap=max_gap,
         allow_jumps=allow_jumps,
     )
+    number = None
     with tempfile.TemporaryDirectory() as folder:
         if package is None:
-            registry(mlflow, home).pull(found.market, ticker, Path(folder), version)
+            number = registry(mlflow, home).pull(found.market, ticker, Path(folder), version).number
         place = package or Path(folder) / "package"
         model, manifest = packages.read(place)
         errors = packages.read_errors(place)
@@ -75,6 +79,13 @@ def forecast(
             f"{manifest.model} was trained for {manifest.horizon} sessions ahead, not {horizon}; train it with "
             f"--horizon {horizon}"
         )
+    last = day_of(int(found.day[-1])).isoformat()
+    if manifest.last_day > last:
+        typer.echo(
+            f"{ticker}: {manifest.model} learned from sessions to {manifest.last_day}, after the last close of {last}: "
+            "it may know what it forecasts; give newer prices",
+            err=True,
+        )
     frame = feature_frame(found, manifest.features)
     made = model.predict(frame)
     long = long_frame(frame, made.rows, made.mean).assign(model=manifest.model)
@@ -83,32 +94,41 @@ def forecast(
         long = long.assign(**errors.intervals(float(found.close[-1]), made.mean[0], known))
     long = long[: horizon or manifest.horizon]
     if as_json:
-        typer.echo(json.dumps(_object(long, manifest)))
+        typer.echo(json.dumps(_object(long, manifest, number)))
         return
-    _print(long, manifest)
+    _print(long, manifest, number)
 
 
-def _object(long: "pd.DataFrame", manifest: "Manifest") -> dict[str, object]:
+def _object(long: "pd.DataFrame", manifest: "Manifest", version: int | None) -> dict[str, object]:
     rows = long.drop(columns=["y", "y_cutoff"])
     for name in ("ds", "cutoff"):
         rows[name] = rows[name].dt.strftime("%Y-%m-%d")
     told = {name: getattr(manifest, name) for name in ("ticker", "market", "model", "verdict", "remark", "last_day")}
-    return {**told, "forecast": rows.to_dict(orient="records")}
+    return {**told, "version": version, "forecast": rows.to_dict(orient="records")}
 
 
-def _print(long: "pd.DataFrame", manifest: "Manifest") -> None:
+def _print(long: "pd.DataFrame", manifest: "Manifest", version: int | None) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    from tickloom.forecast.models import REFERENCE
+
     cutoff, close = long["cutoff"].iloc[0], long["y_cutoff"].iloc[0]
     levels = [it.removeprefix("lo-") for it in map(str, long.columns) if it.startswith("lo-")]
-    table = Table("session", "ahead", "close", "change", *(f"{level} %" for level in levels))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("session", "ahead", "close", "change", *(f"{level} %" for level in levels)):
+        table.add_column(name, justify="left" if name == "session" else "right", no_wrap=True)
     for row in long.to_dict("records"):
         price = row["y_hat"]
         spans = [f"{row[f'lo-{level}']:.4f} to {row[f'hi-{level}']:.4f}" for level in levels]
         table.add_row(f"{row['ds']:%Y-%m-%d}", str(row["h"]), f"{price:.4f}", f"{price / close - 1:+.2%}", *spans)
-    console = Console()
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 120  # a file or a pipe has no width of its own
     console.print(table)
-    said = f"{manifest.model} from the close of {cutoff:%Y-%m-%d}, {close:.4f}"
+    which = "" if version is None else f" (version {version})"
+    said = f"{manifest.model}{which} from the close of {cutoff:%Y-%m-%d}, {close:.4f}"
     but = f", but {manifest.remark}" if manifest.remark else ""
-    console.print(f"{said}; against the random walk: {manifest.verdict}{but}")
+    judged = "" if manifest.model == REFERENCE else f"; against the random walk: {manifest.verdict}{but}"
+    typer.echo(f"{said}{judged}")

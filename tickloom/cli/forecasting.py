@@ -1,8 +1,10 @@
 """What the verbs of forecasting share: where a history comes from, and which MLflow."""
 
 import json
+import signal
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -21,7 +23,7 @@ Data = Annotated[
     typer.Option(help="CSV file of daily bars, or the folder of a StreamJob's lake; default the store's daily bars."),
 ]
 Column = Annotated[str | None, typer.Option(help="Column of the closes, where the file has many.")]
-MaxGap = Annotated[int, typer.Option(min=0, help="Sessions that may be missing in a row.")]
+MaxGap = Annotated[int, typer.Option(min=0, help="Sessions in a row that may be missing.")]
 AllowJumps = Annotated[bool, typer.Option("--allow-jumps", help="Take jumps that look like splits for real.")]
 Horizon = Annotated[int, typer.Option(min=1, max=60, help="Sessions ahead: each of 1..horizon is forecast.")]
 Mlflow = Annotated[str | None, typer.Option(help="MLflow's tracking URI; default TICKLOOM_MLFLOW, else one in --home.")]
@@ -46,6 +48,81 @@ def installed() -> Iterator[None]:
         raise TickloomError(f"forecasting needs {error.name}: pip install 'tickloom[forecast]'") from None
 
 
+class _Terminated(SystemExit):
+    """SIGTERM came."""
+
+
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Decorate a verb that works for long: SIGTERM ends it as Ctrl-C does, and a file that cannot be had is a sentence.
+
+    Either way the work is undone as after an error: processes end, a run of MLflow is marked as failed.
+    """
+
+    def leave(number: int, frame: object) -> None:
+        raise _Terminated(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    except (KeyboardInterrupt, _Terminated):
+        typer.echo("stopped", err=True)
+        raise
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        raise TickloomError(
+            f"{error.filename}: {error.strerror}; see that it may be read and written and that the disk has room, or "
+            "name another place"
+        ) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def check_writable(option: str, folder: Path) -> None:
+    """Look before long work whether a folder can be written to, and leave things as they were.
+
+    Raises
+    ------
+    TickloomError
+        It cannot.
+    """
+    new = [it for it in (folder, *folder.parents) if not it.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise TickloomError(f"{option} {folder}: {error.strerror}; name a folder that can be written to") from None
+    finally:
+        for made in new:
+            with suppress(OSError):
+                made.rmdir()
+
+
+def market_of(ticker: str, market: str | None) -> str:
+    """Return the market asked for, else the known instrument's; of an unknown one it is said what it is taken for.
+
+    Raises
+    ------
+    TickloomError
+        The market is unknown.
+    """
+    from tickloom.market.instruments import instruments
+
+    if market is not None:
+        from tickloom.market.sessions import session_table
+
+        session_table(market)  # refuses an unknown one
+        return market
+    known = instruments().get(ticker)
+    if known is None:
+        typer.echo(
+            f"{ticker} is in no list of instruments and is taken as one of XNYS; --market says otherwise", err=True
+        )
+    return known.exchange if known is not None else "XNYS"
+
+
 def history(
     ticker: str,
     data: Path | None,
@@ -57,32 +134,33 @@ def history(
     max_gap: int,
     allow_jumps: bool,
 ) -> "History":
-    """Return the history that was asked for, and say on standard error what was noticed in it."""
+    """Return the history that was asked for; what is noticed in it is logged."""
     from tickloom.forecast import histories
-    from tickloom.market.instruments import instruments
     from tickloom.sources.csvfile import ticker_of
 
     rules: dict[str, Any] = {"most_gap": max_gap, "allow_jumps": allow_jumps}
+    market = market_of(ticker, market)
     if data is None:
         from tickloom.cli.addresses import cassandra_address
         from tickloom.settings import settings
         from tickloom.store.connect import connect
 
-        session = connect(cassandra_address(home), settings().keyspace)
         try:
-            found = histories.from_store(session, ticker, **rules)
+            address = cassandra_address(home)
+        except TickloomError as error:
+            raise TickloomError(f"{error}, or give a file of prices with --data") from None
+        session = connect(address, settings().keyspace)
+        try:
+            found = histories.from_store(session, ticker, market, **rules)
         finally:
             session.cluster.shutdown()
     elif data.is_dir():
-        known = instruments().get(ticker)
-        found = histories.from_lake(data, ticker, market or (known.exchange if known else "XNYS"), **rules)
+        found = histories.from_lake(data, ticker, market, **rules)
     else:
         if ticker_of(data) != ticker and column is None:
-            typer.echo(f"{data.name} is taken as {ticker}", err=True)
+            typer.echo(f"{data.name}: its prices are taken for those of {ticker}", err=True)
         order = cast(Any, dates)
         found = histories.from_file(data, market=market, ticker=ticker, column=column, dates=order, **rules)
-    for note in found.notes:
-        typer.echo(f"{ticker}: {note}", err=True)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tickloom.cli.forecasting import Mlflow, Ticker, installed
+from tickloom.cli.forecasting import Mlflow, Ticker, installed, orderly
 from tickloom.cli.options import AsJson, Home, Market
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -15,6 +15,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command(epilog="Examples: tickloom models AAPL | tickloom models AAPL --push .tickloom/models/FOLDER")
 @installed()
+@orderly()
 def models(
     ticker: Ticker,
     market: Market = None,
@@ -24,35 +25,40 @@ def models(
     as_json: AsJson = False,
 ) -> None:
     """List the versions of a ticker's models, newest first, with verdict and aliases."""
-    from tickloom.cli.forecasting import registry
+    from tickloom.cli.forecasting import market_of, registry
     from tickloom.errors import TickloomError
     from tickloom.forecast.models import remark
-    from tickloom.market.instruments import instruments
 
     there = registry(mlflow, home)
     if push is not None:
-        from tickloom.forecast.package import read_manifest
+        from tickloom.forecast import package
 
-        if (owner := read_manifest(push).ticker) != ticker:
+        _, owner = package.read(push)  # what cannot be loaded is not registered
+        package.read_errors(push)
+        if owner.ticker != ticker:
             raise TickloomError(
-                f"{push} is a model of {owner}, not of {ticker}; say `tickloom models {owner} --push …`"
+                f"{push} is a model of {owner.ticker}, not of {ticker}; say `tickloom models {owner.ticker} --push …`"
             )
         there.push(push)
-    known = instruments().get(ticker)
-    found = there.versions(market or (known.exchange if known else "XNYS"), ticker)
+        market = market or owner.market
+    market = market_of(ticker, market)
+    found = there.versions(market, ticker)
     if as_json:
         typer.echo(
             json.dumps({"ticker": ticker, "versions": [{**asdict(it), "remark": remark(it.model)} for it in found]})
         )
         return
     if not found:
-        raise TickloomError(f"{ticker} has no models in {there.uri}; `tickloom train {ticker} --model ridge` makes one")
+        raise TickloomError(
+            f"{ticker} on {market} has no models in {there.uri}; `tickloom train {ticker} --model ridge` makes one; "
+            "--market asks another market"
+        )
     from rich.console import Console
     from rich.table import Table
 
     table = Table("version", "model", "verdict", "aliases", "created")
     for it in found:
-        table.add_row(str(it.number), it.model, it.verdict, ", ".join(it.aliases), it.created)
+        table.add_row(str(it.number), it.model, it.verdict, ", ".join(it.aliases), it.created[:16].replace("T", " "))
     console = Console()
     console.print(table)
     for name in dict.fromkeys(it.model for it in found if remark(it.model)):

@@ -7,8 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tickloom.cli.forecasting import AllowJumps, Column, Data, Horizon, MaxGap, Mlflow, Options, Seed, Ticker, installed
+from tickloom.cli.forecasting import (
+    AllowJumps,
+    Column,
+    Data,
+    Horizon,
+    MaxGap,
+    Mlflow,
+    Options,
+    Seed,
+    Ticker,
+    installed,
+    orderly,
+)
 from tickloom.cli.options import AsJson, Dates, Home, Market
+from tickloom.errors import TickloomError
 
 if TYPE_CHECKING:
     from tickloom.forecast.evaluation import Evaluation
@@ -24,6 +37,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
     "tickloom train ATW --model lstm --data closes.csv --column Attijariwafa --market XCAS --folds 4"
 )
 @installed()
+@orderly()
 def train(
     ticker: Ticker,
     model: Annotated[
@@ -55,13 +69,17 @@ def train(
     The first version of a ticker is the random walk, which becomes its champion. What is trained stays in a folder, so
     that it can be registered later where MLflow does not answer; the report of the walk-forward lies below it.
     """
-    from tickloom.cli.forecasting import frame, history, model_options, registry
+    from tickloom.cli.forecasting import check_writable, frame, history, model_options, registry
     from tickloom.forecast import package
     from tickloom.forecast.folds import Plan
     from tickloom.forecast.models import make
 
     options = model_options(option, [model], horizon)  # an unknown name is said before anything is read
     wanted = make(model, horizon, **options.get(model, {}))
+    if out is not None and (out / package.MANIFEST).exists():
+        raise TickloomError(f"--out {out} holds a trained model already; name another folder, or remove it")
+    check_writable("--home" if out is None else "--out", out or _folder(home, "", model).parent)
+    there = registry(mlflow, home) if push else None  # an address that can be none is said before anything is learned
     found = frame(
         history(
             ticker,
@@ -85,8 +103,8 @@ def train(
     report = _report(judged, folder / package.EVALUATION) if judged else None
     package.write(folder, wanted, manifest, errors)
     version = None
-    if push:
-        version = registry(mlflow, home).push(folder)
+    if there is not None:
+        version = there.push(folder)
     told = {
         "ticker": ticker,
         "market": manifest.market,
@@ -142,7 +160,7 @@ def _judged(
             errors = {name: conformal_residuals(evaluation.long, name) for name in (model, REFERENCE)}
     if few:
         said = f"{plan.folds * plan.test} forecasts are too few for intervals and a report"
-        typer.echo(f"{said}, which need more than {CALIBRATION}", err=True)
+        typer.echo(f"{said}, which need more than {CALIBRATION}; take more or longer folds", err=True)
     rows = json.loads(table[table["model"].isin({model, REFERENCE})].to_json(orient="records"))
     scores = tuple({key: value for key, value in row.items() if value is not None} for row in rows)
     return scores, errors, evaluation

@@ -22,13 +22,13 @@ from tickloom.forecast.features import VERSION as FEATURES_VERSION
 from tickloom.forecast.features import FeatureFrame, feature_frame
 from tickloom.forecast.folds import Plan
 from tickloom.forecast.history import History
-from tickloom.forecast.intervals import with_intervals, with_volatility
+from tickloom.forecast.intervals import CALIBRATION, with_intervals, with_volatility
 from tickloom.forecast.models import remark
 from tickloom.forecast.plain import columns, plain, shortened
 from tickloom.forecast.residuals import LEVELS, Method, labels
 from tickloom.forecast.smoothing import smoothed_paths
 from tickloom.forecast.strategy import COST, strategies
-from tickloom.forecast.walk import Explain, Options, Report, last_block, walk_forward
+from tickloom.forecast.walk import Explain, Options, Report, folds_of, last_block, walk_forward
 from tickloom.market.sessions import day_of
 
 FILE = "evaluation.json"
@@ -172,20 +172,23 @@ def evaluate(
     Raises
     ------
     TickloomError
-        A ticker comes twice or has too few sessions, or ``final`` with no block kept.
+        A ticker comes twice or has too few sessions, the folds are too few for intervals, or ``final`` with no block
+        kept.
     """
     tickers = [it.ticker for it in histories]
     if len(set(tickers)) != len(tickers):
         raise TickloomError(f"tickers {', '.join(tickers)}: one comes twice; give each a file of its own")
-    if final:
-        for history in histories:
-            plan.last(len(history))  # refuses before the first fit
+    frames = [feature_frame(it) for it in histories]
+    for frame in frames:  # refused before the first fit
+        if final:
+            plan.last(len(frame))
+        folds_of(frame, models, plan, options or {})
+    _refuse_few(plan, method, final)
     parts, features = [], {}
     explanations: list[pd.DataFrame] = []
     given = explanations.append if explain else None
-    for history in histories:
-        frame = feature_frame(history)
-        features[history.ticker] = frame.names
+    for frame in frames:
+        features[frame.history.ticker] = frame.names
         parts.append(_forecast(frame, models, plan, seeds, jobs, final, options, report, given))
         parts += [smoothed_paths(parts[-1], name) for name in smooth]
     long = with_intervals(with_volatility(pd.concat(parts, ignore_index=True), histories), method)
@@ -197,6 +200,17 @@ def evaluate(
         long, pd.concat(blocks, ignore_index=True), coverage(long), strategies(long, cost), tuple(histories), features,
         plan, method, cost, options or {}, summarise(explanations) if explain else None,
     )  # fmt: skip
+
+
+def _refuse_few(plan: Plan, method: Method, final: bool) -> None:
+    """Raise a TickloomError where no cutoff would have an interval."""
+    folds, last = plan.folds * plan.test, (plan.holdout - plan.horizon + 1) if final else 0
+    known = (folds if last else folds - plan.test) if method == "split" else folds + last - 1
+    if known < CALIBRATION:
+        raise TickloomError(
+            f"{plan.folds} folds of {plan.test} sessions are too few for intervals ({method}): they need {CALIBRATION} "
+            f"errors of earlier cutoffs and would have {known}; take more or longer folds (--folds, --test)"
+        )
 
 
 def _forecast(

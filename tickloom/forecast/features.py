@@ -123,6 +123,7 @@ def _catalogue() -> tuple[Feature, ...]:
 
 FEATURES: tuple[Feature, ...] = _catalogue()
 _BY_NAME = {it.name: it for it in FEATURES}
+_COLUMNS = {"close": "closes", "range": "open, high and low", "volume": "volume", "calendar": "days"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +154,16 @@ class FeatureFrame:
         unknown = np.flatnonzero(np.isnan(self.values).any(axis=1))
         return int(unknown[-1]) + 1 if len(unknown) else 0
 
+    def refuse_unknown(self) -> None:
+        """Raise a TickloomError where no session has all features."""
+        if self.ready < len(self):
+            return
+        never = [self.names[it] for it in np.flatnonzero(np.isnan(self.values[-1]))]
+        raise TickloomError(
+            f"{self.history.ticker}: {len(self)} sessions are too few: none of them has {_some(never)}; load more "
+            "history, or take a model of closes alone, such as ar1"
+        )
+
     @property
     def log_close(self) -> Floats:
         """Natural logarithm of the closes, float64[n]."""
@@ -179,6 +190,10 @@ class FeatureFrame:
         for ahead in range(1, min(horizon, n - 1) + 1):
             found[: n - ahead, ahead - 1] = closes[ahead:] - closes[: n - ahead]
         return found
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more features" if len(names) > 3 else "")
 
 
 def feature_names(history: History) -> tuple[str, ...]:
@@ -211,11 +226,13 @@ def feature_frame(
     for name in wanted:
         if name not in _BY_NAME:
             raise TickloomError(f"feature {name!r} is unknown; known: {', '.join(_BY_NAME)}")
-        if name not in possible:
-            raise TickloomError(
-                f"{history.ticker}: feature {name!r} needs {_BY_NAME[name].needs}, which "
-                f"{history.origin or 'the data'} lacks; possible: {', '.join(possible)}"
-            )
+    lacking = [it for it in wanted if it not in possible]
+    if lacking:
+        needs = ", and ".join(dict.fromkeys(_COLUMNS[_BY_NAME[it].needs] for it in lacking))
+        raise TickloomError(
+            f"{history.ticker}: {_some(lacking)} cannot be made without {needs} of every session, which "
+            f"{history.origin or 'the data'} lacks; give data that has them, or a model that was trained without"
+        )
     chosen = [_BY_NAME[name] for name in wanted]
     columns = _columns(history, {it for feature in chosen for it in feature.indicators})
     values = [evaluate(feature, columns) for feature in chosen]

@@ -10,6 +10,7 @@ from tickloom.errors import TickloomError
 from tickloom.forecast.models.base import Rows
 
 Scheme = Literal["expanding", "rolling"]
+_FOLD = 20  # sessions of a fold below which advice to shorten one is none
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,12 @@ class Plan:
         begin = end - self.folds * self.test
         have = begin - self.embargo + 1 - first
         if have < least:
+            begun = f"{first} until all features are known, " if first else ""
+            kept = f", a last block of {self.holdout}" if self.holdout else ""
+            fewer = ", or take fewer or shorter folds" if have + self.folds * self.test >= least + _FOLD else ""
             raise TickloomError(
-                f"{sessions} sessions are too few for {self.folds} folds of {self.test} with horizon {self.horizon} "
-                f"and a last block of {self.holdout}: the first fit has {max(have, 0)} and needs {least}; load "
-                f"{least - have} more, or take fewer or shorter folds"
+                f"{sessions} sessions are too few: {begun}{least} for the first fit, {self.folds} folds of {self.test}"
+                f"{kept} and {self.horizon} ahead make {sessions + least - have}; load {least - have} more{fewer}"
             )
         train = self.train or begin - self.embargo + 1 - first
         for number in range(self.folds):
@@ -110,7 +113,10 @@ class Plan:
             Nothing was kept for it.
         """
         if self.holdout <= self.horizon:
-            raise TickloomError(f"holdout {self.holdout} must be above the horizon {self.horizon}")
+            raise TickloomError(
+                f"holdout {self.holdout} must be above the horizon {self.horizon}, for that block is forecast; take "
+                "250 sessions or so"
+            )
         cutoff = sessions - self.holdout - 1
         rows = np.arange(cutoff, sessions - self.horizon)
         return Fold(self.folds + 1, first, cutoff - self.embargo + 1, rows)

@@ -40,7 +40,14 @@ def from_file(
     return History.of_bars(bars, path.name, most_gap=most_gap, allow_jumps=allow_jumps)
 
 
-def from_store(session: "Session", ticker: str, *, most_gap: int = MOST_GAP, allow_jumps: bool = False) -> History:
+def from_store(
+    session: "Session",
+    ticker: str,
+    market: str | None = None,
+    *,
+    most_gap: int = MOST_GAP,
+    allow_jumps: bool = False,
+) -> History:
     """Read the final daily bars of a ticker from the table ``bars``.
 
     Raises
@@ -59,7 +66,7 @@ def from_store(session: "Session", ticker: str, *, most_gap: int = MOST_GAP, all
     frame = pd.DataFrame({name: found[name].to_numpy(zero_copy_only=False).astype(float) for name in PRICES})
     frame["volume"] = np.asarray(found["volume"].to_pylist(), dtype=float)
     frame["day"] = np.asarray([days_of(day) for day in found["day"].to_pylist()], dtype=np.int32)
-    return _of(frame, ticker, f"keyspace {session.keyspace}", most_gap, allow_jumps)
+    return _of(frame, ticker, f"keyspace {session.keyspace}", most_gap, allow_jumps, market)
 
 
 def from_lake(root: Path, ticker: str, market: str, *, most_gap: int = MOST_GAP, allow_jumps: bool = False) -> History:

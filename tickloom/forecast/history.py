@@ -6,11 +6,13 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from tickloom.errors import TickloomError
 from tickloom.market.sessions import day_of, session_table
 from tickloom.sources.csvfile import BarFrame
 
+_log = structlog.get_logger()
 Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.int32]
 PRICES = ("open", "high", "low", "close")
@@ -33,11 +35,11 @@ class History:
     open, high, low, close : float64[n]
         Prices in the currency of the market; all but ``close`` are NaN throughout where ``close_only``.
     volume : float64[n]
-        Shares; NaN where unknown.
+        Shares; NaN where unknown, and throughout where it is 0 throughout.
     origin : str
         Where they come from, in words.
     notes : tuple of str
-        What was noticed, one sentence each.
+        What was noticed, one sentence each; also logged as warnings.
     """
 
     ticker: str
@@ -105,12 +107,29 @@ class History:
         notes += _check_gaps(name, made, most_gap)
         if not allow_jumps:
             _check_splits(name, made)
+        volume, said = _volume(made)
+        made = replace(made, volume=volume)
+        notes += said
         if np.isnan(made.high).any() or np.isnan(made.low).any() or np.isnan(made.open).any():
             unknown = np.full(len(made), np.nan)
             if not made.close_only:
                 notes.append("open, high and low are not known of every session and are left out")
             made = replace(made, open=unknown, high=unknown, low=unknown)
+        for note in notes[len(bars.notes) :]:  # whoever made the bars has logged theirs
+            _log.warning(note, ticker=bars.ticker)
         return replace(made, notes=tuple(notes))
+
+
+def _volume(history: History) -> tuple[Floats, list[str]]:
+    """Return the volume as it counts, and what is to be said of it."""
+    known = ~np.isnan(history.volume)
+    if not known.any():
+        return history.volume, []
+    if not history.volume[known].any():
+        return np.full(len(history), np.nan), ["the volume is 0 throughout and taken as unknown"]
+    if not known.all():
+        return history.volume, [f"the volume of {int((~known).sum())} sessions is unknown, so no feature reads volumes"]
+    return history.volume, []
 
 
 def _check_prices(name: str, history: History) -> None:

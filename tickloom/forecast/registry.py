@@ -150,8 +150,8 @@ class Registry:
         if not chosen:
             names = ", ".join(f"{it.number} ({', '.join((it.model, *it.aliases))})" for it in known) or "none"
             raise TickloomError(
-                f"{ticker} on {market} has no version {version!r} in {self.uri}; known: {names}; `tickloom train "
-                f"{ticker}` makes one"
+                f"{ticker} on {market} has no version {version!r} in {self.uri}; known: {names}; "
+                + ("name one of these" if known else f"`tickloom train {ticker} --model ridge` makes one")
             )
         with self._reachable():
             from mlflow.artifacts import download_artifacts
@@ -221,7 +221,9 @@ class Registry:
             try:
                 yield
             except (MlflowException, OSError) as error:
-                words = next(iter(str(error).splitlines()), type(error).__name__)[:300]
+                words = (next(iter(str(error).splitlines()), "") or type(error).__name__).strip()[:300]
+                if "Max retries exceeded" in words:  # what follows are addresses of objects
+                    words = "it does not answer"
                 fix = then or "see that it runs, and that TICKLOOM_MLFLOW and MLFLOW_TRACKING_USERNAME are right"
                 raise TickloomError(f"MLflow at {self.uri}: {words}; {fix}") from None
 

@@ -1,9 +1,8 @@
 """Fit and forecast fold by fold, side by side on all cores, into one long frame."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from tickloom.forecast.explanation import explained
 from tickloom.forecast.features import FeatureFrame
 from tickloom.forecast.folds import Fold, Plan
 from tickloom.forecast.models import make
+from tickloom.forecast.workers import workers
 from tickloom.market.sessions import session_table
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -124,9 +124,7 @@ def walk_forward(
         Given what each fit goes by on its own cutoffs, in the order of the forecasts; without it, nothing is explained.
     """
     given = options or {}
-    made = [make(name, plan.horizon, **given.get(name, {})) for name in models]
-    least = max(it.least_rows + it.reads_before for it in made)
-    folds = list(plan.split(len(frame), least, frame.ready))
+    folds = folds_of(frame, models, plan, given)
     wanted = list(fits(models, folds, seeds, plan.horizon, given, explain is not None))
     found = _run(wanted, frame, plan.horizon, jobs, report)
     if explain is not None:
@@ -134,6 +132,20 @@ def walk_forward(
             if goes_by is not None and len(goes_by):
                 explain(goes_by)
     return pd.concat([long for long, _ in found], ignore_index=True)
+
+
+def folds_of(frame: FeatureFrame, models: Sequence[str], plan: Plan, options: Options) -> list[Fold]:
+    """Return the folds of a frame, alike for all models.
+
+    Raises
+    ------
+    TickloomError
+        There are too few sessions for the model that needs most.
+    """
+    frame.refuse_unknown()
+    made = [make(name, plan.horizon, **options.get(name, {})) for name in models]
+    least = max(it.least_rows + it.reads_before for it in made)
+    return list(plan.split(len(frame), least, frame.ready))
 
 
 def last_block(
@@ -151,13 +163,6 @@ def last_block(
     return pd.concat([long for long, _ in _run(wanted, frame, plan.horizon, jobs, report)], ignore_index=True)
 
 
-def one_thread() -> None:
-    """Have numerical libraries keep to one thread in this process."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-
-
 def _run(wanted: Sequence[Fit], frame: FeatureFrame, horizon: int, jobs: int, report: Report | None) -> list[Outcome]:
     tell = report or (lambda done, of, last: None)
     if jobs <= 1:
@@ -166,8 +171,7 @@ def _run(wanted: Sequence[Fit], frame: FeatureFrame, horizon: int, jobs: int, re
             parts.append(fit.run(frame, horizon))
             tell(number, len(wanted), fit.model)
         return parts
-    # not forked: a copy of a process whose libraries have threads may wait for ever
-    with ProcessPoolExecutor(jobs, get_context("spawn"), one_thread) as pool:
+    with workers(jobs) as pool:
         running: dict[Future[Outcome], int] = {
             pool.submit(fit.run, frame, horizon): number for number, fit in enumerate(wanted)
         }

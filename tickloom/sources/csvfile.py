@@ -261,7 +261,9 @@ def _columns(
 def _refuse(table: Table, rows: npt.NDArray[np.int64], wrong: npt.NDArray[np.bool_], column: int, rule: str) -> None:
     if wrong.any():
         row = int(rows[np.argmax(wrong)])
-        raise table.fail(row, f"{table.header[column]} {table.columns[column][row]!r} {rule}")
+        raise table.fail(
+            row, f"{table.header[column]} {table.columns[column][row]!r} {rule}; correct it or remove the line"
+        )
 
 
 def _drop_empty(
@@ -277,9 +279,11 @@ def _drop_empty(
         return rows, values
     some = unknown & ~np.all([np.isnan(values[name]) for name in PRICES], axis=0)
     if some.any():
-        raise table.fail(int(np.argmax(some)), "the close is missing though other prices are there")
+        raise table.fail(
+            int(np.argmax(some)), "the close is missing though other prices are there; add it, or remove the line"
+        )
     if unknown.all():
-        raise TickloomError(f"{table.path}: no row has a close")
+        raise TickloomError(f"{table.path}: no row has a close; give a file or a column with prices")
     notes.append(f"{int(unknown.sum())} rows without a price left out" + (" (no trade that day)" if wide else ""))
     return rows[~unknown], {name: column[~unknown] for name, column in values.items()}
 
@@ -302,6 +306,9 @@ def _order(
         if differs.any():
             place = int(again[np.argmax(differs)])
             first, second = sorted(int(rows[order[i]]) for i in (place - 1, place))
-            raise table.fail(second, f"the time of line {table.lines[first]} stands here again with another {name}")
+            raise table.fail(
+                second,
+                f"the time of line {table.lines[first]} stands here again with another {name}; remove one of them",
+            )
     notes.append(f"{len(again)} repeated rows left out")
     return np.delete(order, again)

@@ -47,7 +47,8 @@ def refuse_weekly(path: Path, day: npt.NDArray[np.int32]) -> None:
     if len(spacing) >= 3 and np.median(spacing) > 4:
         days = int(np.median(spacing))
         raise TickloomError(
-            f"{path}: rows are {days} days apart, longer than a session; say --interval 1d to keep them"
+            f"{path}: rows are {days} days apart, longer than a session; give daily bars, or keep these with "
+            "--interval 1d, where a verb has it"
         )
 
 

@@ -78,9 +78,9 @@ def read_table(path: Path) -> Table:
     except csv.Error as error:
         raise TickloomError(f"{path}, line {reader.line_num}: {error}") from error
     if not header:
-        raise TickloomError(f"{path}: the file is empty")
+        raise TickloomError(f"{path}: the file is empty; give one with a header and a row for each bar")
     if not rows:
-        raise TickloomError(f"{path}: no row below the header {','.join(header)!r}")
+        raise TickloomError(f"{path}: no row below the header {','.join(header)!r}; give a file with rows")
     return Table(path, header, [list(column) for column in zip(*rows, strict=True)], lines)
 
 
@@ -139,5 +139,7 @@ def numbers(table: Table, column: int, scaled: bool = False) -> npt.NDArray[np.f
         try:
             found[row] = parse_number(cell, scaled)
         except ValueError:
-            raise table.fail(row, f"{table.header[column]} {cell!r} is not a number") from None
+            raise table.fail(
+                row, f"{table.header[column]} {cell!r} is not a number; correct it or remove the line"
+            ) from None
     return found

@@ -1,17 +1,24 @@
 """The verb evaluate: its table, its files, and what it refuses."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from tests.unit.forecast.processes import gone_within
 from tickloom.cli import evaluate
 from tickloom.errors import TickloomError
 from tickloom.market.sessions import session_table
 
+ROOT = Path(__file__).parents[3]
 SMALL = ["--folds", "2", "--test", "110", "--horizon", "2", "--jobs", "1"]
 
 
@@ -91,7 +98,7 @@ def test_options_reach_models_and_paths_are_smoothed(file, tmp_path):
     [
         (["--models", "ridgee"], "model 'ridgee' is unknown; did you mean ridge"),
         (["--scheme", "sliding"], "--scheme 'sliding' is unknown; known: expanding, rolling"),
-        (["--intervals", "jackknife"], "--intervals 'jackknife' are unknown; known: split, enbpi, aci"),
+        (["--intervals", "jackknife"], "--intervals 'jackknife' is unknown; known: split, enbpi, aci"),
         (["--protocol", "seed-001"], "--protocol 'seed-001' is unknown; known: seed-000, seed-003"),
         (["--column", "Close"], "--column Close: say --ticker too"),
         (["--train", "300"], "--train 300 is for --scheme rolling"),
@@ -105,13 +112,58 @@ def test_options_reach_models_and_paths_are_smoothed(file, tmp_path):
         (["--final"], "holdout 0 must be above the horizon 5"),
         (
             ["--folds", "9"],
-            "760 sessions are too few for 9 folds of 125 .* load .* more, or take fewer or shorter folds",
+            "760 sessions are too few: 199 until all features are known, 260 for the first fit, 9 folds of 125 and 5 "
+            "ahead make 1589; load 829 more, or take fewer or shorter folds",
         ),
     ],
 )
 def test_what_cannot_be_is_a_sentence_and_nothing_is_written(file, tmp_path, arguments, sentence):
     with pytest.raises(TickloomError, match=sentence):
         run(file, "--jobs", 1, "--out", tmp_path / "out", *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_known_before_the_first_fit_is_said_before_it(file, tmp_path, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("it learned")
+
+    monkeypatch.setattr("tickloom.forecast.evaluation.walk_forward", never)
+    with pytest.raises(TickloomError, match=r"1 folds of 90 sessions are too few for intervals .* would have 89; take"):
+        run(file, "--folds", 1, "--test", 90)
+    with pytest.raises(TickloomError, match=r"1 folds of 150 sessions are too few for intervals \(split\)"):
+        run(file, "--folds", 1, "--test", 150, "--intervals", "split")
+    with pytest.raises(TickloomError, match=r"--out .*AAPL\.csv/report: Not a directory; name a folder that can be"):
+        run(file, *SMALL, "--out", file / "report")
+    short = tmp_path / "MSFT.csv"
+    short.write_text("".join(file.read_text().splitlines(keepends=True)[:400]))
+    with pytest.raises(TickloomError, match="399 sessions are too few"):
+        run(file, short, *SMALL, "--out", tmp_path / "out")
+
+
+def test_minute_bars_are_a_sentence(tmp_path):
+    path = tmp_path / "AAPL.csv"
+    rows = [f"2024-03-08 10:{minute:02},5,6,4,5,100\n" for minute in range(60)]
+    path.write_text("time,open,high,low,close,volume\n" + "".join(rows))
+    with pytest.raises(TickloomError, match=r"AAPL \(AAPL\.csv\): bars of 1m; forecasts need daily bars"):
+        run(path)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
+def test_sigterm_ends_it_and_its_processes_without_a_traceback(file, tmp_path):
+    words = [file, "--folds", "2", "--test", "110", "--models", "lstm", "--jobs", "2", "--out", tmp_path / "out"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tickloom.cli.main", "evaluate", *map(str, words)],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while len(pids := children.read_text().split()) < 3:  # two and the one that tracks their semaphores
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)
+    process.terminate()
+    assert process.wait(30) == 143
+    assert process.stderr.read() == "stopped\n"
+    assert gone_within(pids)
     assert not (tmp_path / "out").exists()
 
 

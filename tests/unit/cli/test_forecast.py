@@ -39,6 +39,7 @@ def test_the_champion_a_version_and_a_folder_forecast(learned, mlflow, call, ask
     np.testing.assert_array_equal(found, other)
     assert np.all(found != rows[0]["y_hat"])
     assert len(asked(*words, "--package", folder, "--horizon", 2)["forecast"]) == 2
+    assert (champion["version"], numbered["version"], packaged["version"]) == (1, 2, None)
     shown = call(*words, "--package", folder).stdout
     assert "against the random walk: not evaluated" in " ".join(shown.split())
 
@@ -51,7 +52,9 @@ def test_what_does_not_fit_is_a_sentence(learned, mlflow, prices, call):
         call(forecast.app, "AAPL", "--data", prices("AAPL"), "--package", folder)
     with pytest.raises(TickloomError, match="FOB on XNYS has no version '9' in sqlite"):
         call(forecast.app, "FOB", "--data", file, "--version", 9, "--mlflow", mlflow)
-    with pytest.raises(TickloomError, match=r"AAPL on XNYS has no version 'champion' in sqlite.*`tickloom train AAPL`"):
+    with pytest.raises(
+        TickloomError, match=r"AAPL on XNYS has no version 'champion' in sqlite.*`tickloom train AAPL --model ridge`"
+    ):
         call(forecast.app, "AAPL", "--data", prices("AAPL"), "--mlflow", mlflow)
     with pytest.raises(TickloomError, match="no trained model"):
         call(forecast.app, "FOB", "--data", file, "--package", folder / "model")
@@ -60,9 +63,21 @@ def test_what_does_not_fit_is_a_sentence(learned, mlflow, prices, call):
 def test_prices_of_closes_alone_do_not_do_for_a_model_of_more(learned, prices, mlflow, call, asked):
     _, folder = learned("FOC")
     bare = prices("FOC", change=lambda table: [table.pop(it) for it in ("Open", "High", "Low", "Volume")])
-    with pytest.raises(TickloomError, match=r"needs .*, which FOC\.csv lacks"):
+    with pytest.raises(
+        TickloomError,
+        match=r"stoch_k, .* without open, high and low, and volume of every session, which FOC\.csv lacks",
+    ):
         call(forecast.app, "FOC", "--data", bare, "--package", folder)
     assert len(asked(forecast.app, "FOC", "--data", bare, "--mlflow", mlflow)["forecast"]) == HORIZON
+
+
+def test_prices_older_than_the_model_are_said(learned, prices, call):
+    file, folder = learned("FOE")
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-5]))
+    said = call(forecast.app, "FOE", "--data", file, "--package", folder, "--market", "XNYS").stderr
+    last, older = (lines[it].partition(",")[0] for it in (-1, -6))
+    assert f"FOE: ridge learned from sessions to {last}, after the last close of {older}: it may know what it" in said
 
 
 def test_forecasts_have_intervals_where_the_model_was_judged(prices, mlflow, tmp_path, call, asked):

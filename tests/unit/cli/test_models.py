@@ -15,7 +15,7 @@ def folder(prices, tmp_path, call):
 
 def test_versions_are_listed_newest_first(folder, mlflow, call, asked):
     with pytest.raises(
-        TickloomError, match=r"MOD has no models in sqlite.*; `tickloom train MOD --model ridge` makes one"
+        TickloomError, match=r"MOD on XNYS has no models in sqlite.*; `tickloom train MOD --model ridge` makes one"
     ):
         call(models.app, "MOD", "--mlflow", mlflow)
     assert asked(models.app, "MOD", "--mlflow", mlflow) == {"ticker": "MOD", "versions": []}
@@ -34,6 +34,22 @@ def test_versions_are_listed_newest_first(folder, mlflow, call, asked):
 def test_a_model_of_another_ticker_is_not_pushed(folder, mlflow, call):
     with pytest.raises(TickloomError, match="is a model of MOD, not of AAPL; say `tickloom models MOD --push"):
         call(models.app, "AAPL", "--push", folder, "--mlflow", mlflow)
+
+
+def test_half_a_model_is_not_pushed(folder, mlflow, call, asked):
+    there = asked(models.app, "MOD", "--mlflow", mlflow)
+    (folder / "model" / "parameters.json").write_text('{"model": "drift", "horizon": 5}')
+    with pytest.raises(TickloomError, match=r"parameters\.json: not what drift writes \(KeyError: 'per_session'\)"):
+        call(models.app, "MOD", "--push", folder, "--mlflow", mlflow)
+    (folder / "model" / "parameters.json").unlink()
+    with pytest.raises(TickloomError, match=r"no parameters\.json, so no model"):
+        call(models.app, "MOD", "--push", folder, "--mlflow", mlflow)
+    assert asked(models.app, "MOD", "--mlflow", mlflow) == there
+
+
+def test_an_unknown_market_is_a_sentence(mlflow, call):
+    with pytest.raises(TickloomError, match="market 'XPAR' is unknown; known: XCAS, XNYS"):
+        call(models.app, "MOD", "--market", "XPAR", "--mlflow", mlflow)
 
 
 def test_without_an_mlflow_it_is_a_database_below_home(folder, tmp_path, asked):

@@ -22,6 +22,7 @@ QUICK = ("--folds", 0, "--horizon", 2)
 def test_a_judged_model_is_written_and_registered(prices, mlflow, tmp_path):
     # as a user has it: a process of its own, whose streams hold what was meant to be said and no more
     command = ["train", "TRA", "--data", prices("TRA"), "--model", "ridge", "--folds", 2, "--test", 60, "--horizon", 2]
+    command += ["--market", "XNYS"]
     run = subprocess.run(
         [sys.executable, "-m", "tickloom.cli.main", *map(str, command), "--mlflow", mlflow, "--out", tmp_path / "out"],
         cwd=ROOT,
@@ -90,10 +91,12 @@ def test_all_baselines_are_judged_beside_it(prices, tmp_path, call, monkeypatch)
 
 
 def test_a_file_of_another_name_is_said(prices, tmp_path, call):
-    words = ("--model", "drift", *QUICK, "--no-push", "--out", tmp_path / "out")
-    result = call(train.app, "MSFT", "--data", prices("AAPL"), *words)
-    assert result.stderr == "AAPL.csv is taken as MSFT\n"
-    assert call(train.app, "AAPL", "--data", prices("AAPL"), *words).stderr == ""
+    words = ("--model", "drift", *QUICK, "--no-push", "--out")
+    result = call(train.app, "MSFT", "--data", prices("AAPL"), *words, tmp_path / "out")
+    assert result.stderr == "AAPL.csv: its prices are taken for those of MSFT\n"
+    assert call(train.app, "AAPL", "--data", prices("AAPL"), *words, tmp_path / "own").stderr == ""
+    unknown = call(train.app, "NEW", "--data", prices("NEW"), *words, tmp_path / "new")
+    assert unknown.stderr == "NEW is in no list of instruments and is taken as one of XNYS; --market says otherwise\n"
 
 
 def test_an_unknown_model_is_said_before_anything_is_read(call):
@@ -104,7 +107,11 @@ def test_an_unknown_model_is_said_before_anything_is_read(call):
 @pytest.mark.parametrize(
     ("sessions", "words", "said"),
     [
-        (300, ("--folds", 0), r"AAPL: ridge needs 255 sessions with all features and has \d+ \(300, of which"),
+        (
+            300,
+            ("--folds", 0),
+            "AAPL: 300 sessions are too few: ridge needs 255, after 199 until all features are known; load 154 more",
+        ),
         (500, ("--folds", 2, "--test", 60), "sessions"),
     ],
 )
@@ -114,6 +121,25 @@ def test_too_few_sessions_are_a_sentence(sessions, words, said, prices, tmp_path
             train.app, "AAPL", "--data", prices("AAPL", sessions), "--model", "ridge", *words, "--out", tmp_path / "out"
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_written_or_reached_is_said_before_anything_is_learned(prices, tmp_path, call, monkeypatch):
+    def never(*_):
+        raise AssertionError("it learned")
+
+    monkeypatch.setattr("tickloom.cli.train._judged", never)
+    words = (train.app, "AAPL", "--data", prices("AAPL"), "--model", "drift")
+    with pytest.raises(TickloomError, match=r"--out .*AAPL\.csv/models: Not a directory; name a folder that can be"):
+        call(*words, "--out", prices("AAPL") / "models")
+    with pytest.raises(TickloomError, match=r"--home .*: Not a directory; name a folder that can be written to"):
+        call(*words, "--home", prices("AAPL"), "--mlflow", "sqlite:////nowhere")
+    with pytest.raises(TickloomError, match=r"MLflow at ftp://x: .*unsupported URI"):
+        call(*words, "--out", tmp_path / "new" / "out", "--mlflow", "ftp://x")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "manifest.json").touch()
+    with pytest.raises(TickloomError, match=r"--out .*old holds a trained model already; name another folder"):
+        call(*words, "--out", tmp_path / "old")
 
 
 def test_constant_prices_are_a_sentence(prices, call):

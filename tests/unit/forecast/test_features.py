@@ -65,5 +65,8 @@ def test_further_columns_stand_beside_them():
 def test_what_cannot_be_made_is_said():
     with pytest.raises(TickloomError, match=r"feature 'ret_9' is unknown; known: ret_1"):
         feature_frame(history(300), ["ret_9"])
-    with pytest.raises(TickloomError, match=r"feature 'atr_14' needs range, which made lacks; possible: ret_1"):
+    with pytest.raises(
+        TickloomError,
+        match="AAPL: atr_14 cannot be made without open, high and low of every session, which made lacks; give",
+    ):
         feature_frame(history(300, close_only=True), ["atr_14"])

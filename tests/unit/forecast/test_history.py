@@ -87,6 +87,18 @@ def test_sessions_without_a_close_are_left_out_and_without_a_range_close_only():
     assert "open, high and low are not known of every session" in found.notes[-1]
 
 
+def test_volumes_that_are_none_are_said():
+    made = history(300)
+    some = made.volume.copy()
+    some[7] = np.nan
+    assert History.of_bars(bars(made, volume=some)).notes == (
+        "the volume of 1 sessions is unknown, so no feature reads volumes",
+    )
+    found = History.of_bars(bars(made, volume=0.0))
+    assert found.notes == ("the volume is 0 throughout and taken as unknown",)
+    assert np.isnan(found.volume).all()
+
+
 def test_intraday_bars_are_refused():
     made = bars(history(300))
     with pytest.raises(TickloomError, match=r"bars of 1m; forecasts need daily bars"):

@@ -173,10 +173,11 @@ def test_the_random_walk_of_a_ticker_has_a_signature_too(registry, trained):
 
 def test_an_unknown_version_is_a_sentence(registry, trained, tmp_path):
     registry.push(trained("DDD"))
-    known = r"known: 2 \(drift\), 1 \(random_walk, champion\); `tickloom train DDD` makes one"
+    known = r"known: 2 \(drift\), 1 \(random_walk, champion\); name one of these"
     with pytest.raises(TickloomError, match=rf"DDD on XNYS has no version '7' in sqlite.*; {known}"):
         registry.pull(MARKET, "DDD", tmp_path, "7")
-    with pytest.raises(TickloomError, match=r"NOPE on XNYS has no version 'champion' in sqlite.*; known: none"):
+    known = "known: none; `tickloom train NOPE --model ridge` makes one"
+    with pytest.raises(TickloomError, match=rf"NOPE on XNYS has no version 'champion' in sqlite.*; {known}"):
         registry.pull(MARKET, "NOPE", tmp_path)
     assert registry.versions(MARKET, "NOPE") == []
 

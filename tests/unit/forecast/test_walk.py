@@ -70,10 +70,25 @@ def test_an_autoregression_is_found():
 
 
 def test_too_short_a_history_is_a_sentence():
-    with pytest.raises(TickloomError, match=r"480 sessions are too few for 5 folds of 125"):
+    with pytest.raises(
+        TickloomError,
+        match=r"480 sessions are too few: 199 until .* 5 folds of 125 and 5 ahead make 1084; load 604 more",
+    ):
         walk_forward(frame(480), ["ridge"], Plan())
-    with pytest.raises(TickloomError, match=r"ridge needs 255 sessions with all features and has 51 \(250, of which"):
+    with pytest.raises(TickloomError, match="250 sessions are too few: ridge needs 255, after 199 until all"):
         make("ridge", 5).fit(frame(250))
+    with pytest.raises(TickloomError, match="150 sessions are too few: none of them has to_sma_200; load more history"):
+        make("ridge", 5).fit(frame(150))
+    with pytest.raises(TickloomError, match="150 sessions are too few: none of them has to_sma_200; load more history"):
+        walk_forward(frame(150), ["ridge"], Plan(1, 20))
+
+
+def test_models_of_closes_alone_do_not_wait_for_features():
+    short = frame(70)
+    for name in (it for it in BASELINES if it not in ("ridge", "lightgbm")):
+        assert np.isfinite(make(name, 2).fit(short).predict(short).mean).all()
+    with pytest.raises(TickloomError, match="AAPL: 20 sessions are too few: ar1 needs 30; load 10 more"):
+        make("ar1", 2).fit(frame(20))
 
 
 @pytest.mark.parametrize("name", BASELINES)

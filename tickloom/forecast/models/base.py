@@ -56,6 +56,8 @@ class Model(ABC):
     """Whether the seed changes the outcome; such models are fitted with several."""
     served_by: tuple[str, ...] = ()
     """Distributions that a saved one needs to forecast, beside what reads prices and makes features."""
+    reads_features: ClassVar[bool] = True
+    """Whether it reads more than closes; else it does not wait for the slowest feature."""
 
     def __init__(self, horizon: int) -> None:
         if horizon < 1:
@@ -80,15 +82,21 @@ class Model(ABC):
         TickloomError
             The frame has too few sessions; the sentence says how many are needed.
         """
-        usable = len(frame) - frame.ready
+        usable = len(frame) - self._first(frame)
         if usable < self.least_rows:
+            if self.reads_features:
+                frame.refuse_unknown()
+            begun = f", after {frame.ready} until all features are known" if self.reads_features else ""
             raise TickloomError(
-                f"{frame.history.ticker}: {self.name} needs {self.least_rows} sessions with all features and has "
-                f"{max(usable, 0)} ({len(frame)}, of which the features take {min(frame.ready, len(frame))} to begin); "
-                "load more history, or choose a shorter window or horizon"
+                f"{frame.history.ticker}: {len(frame)} sessions are too few: {self.name} needs {self.least_rows}{begun}"
+                f"; load {self.least_rows - usable} more, or choose a shorter window or horizon"
             )
         self._fit(frame, seed, progress)
         return self
+
+    def _first(self, frame: FeatureFrame) -> int:
+        """Return the first session that it can learn from."""
+        return frame.ready if self.reads_features else 0
 
     def predict(self, frame: FeatureFrame, rows: Sequence[int] | Rows | None = None) -> Prediction:
         """Forecast from the closes of ``rows``, by default from the last.
@@ -103,11 +111,13 @@ class Model(ABC):
     def checked_rows(self, frame: FeatureFrame, rows: Sequence[int] | Rows) -> Rows:
         """Return cutoffs as an array, or raise a TickloomError where one cannot be forecast from."""
         wanted = np.asarray(rows, np.int64)
-        first = frame.ready + self.reads_before
+        if self.reads_features:
+            frame.refuse_unknown()
+        first = self._first(frame) + self.reads_before
         if len(wanted) and (wanted.min() < first or wanted.max() >= len(frame)):
             raise TickloomError(
                 f"{frame.history.ticker}: {self.name} cannot forecast from session {wanted.min()}..{wanted.max()} of "
-                f"{len(frame)}; possible from {first} on"
+                f"{len(frame)}; possible from {first} on: load more history"
             )
         return wanted
 

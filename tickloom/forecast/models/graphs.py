@@ -199,7 +199,8 @@ def read(folder: Path, model: str, beside: Sequence[str] = ()) -> Saved:
     try:
         graph = Graph(files[GRAPH])
     except Exception as error:  # onnxruntime's errors have no class of their own
-        raise TickloomError(f"{path}: onnxruntime cannot read it ({error}); train and save the model again") from None
+        words = str(error).splitlines()[0].strip()[:200]
+        raise TickloomError(f"{path}: onnxruntime cannot read it ({words}); train and save the model again") from None
     written = graph.metadata.get(_KEY)
     if written is None:
         raise TickloomError(

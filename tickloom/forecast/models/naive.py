@@ -16,7 +16,9 @@ FILE = "parameters.json"
 
 
 class Simple(Model):
-    """A model whose parameters are a few numbers in a JSON file."""
+    """A model of closes alone, whose parameters are a few numbers in a JSON file."""
+
+    reads_features: ClassVar[bool] = False
 
     def state(self) -> dict[str, Any]:
         """Return what was learned."""
@@ -43,8 +45,14 @@ class Simple(Model):
         body = json.loads((folder / FILE).read_text(encoding="utf-8"))
         if body.get("model") != cls.name:
             raise TickloomError(f"{folder / FILE}: holds the model {body.get('model')!r}, not {cls.name!r}")
-        made = cls(int(body["horizon"]))
-        made.restore(body)
+        try:
+            made = cls(int(body["horizon"]))
+            made.restore(body)
+        except (KeyError, TypeError, ValueError) as error:
+            raise TickloomError(
+                f"{folder / FILE}: not what {cls.name} writes ({type(error).__name__}: {error}); take it from its "
+                "source again"
+            ) from None
         return made
 
     def parameters(self) -> Mapping[str, Any]:
