@@ -17,13 +17,13 @@ from typing import Any
 
 from tickloom.errors import TickloomError
 from tickloom.forecast import flavour, package
+from tickloom.forecast.database import SQLITE, create
 from tickloom.forecast.models import REFERENCE, make
 from tickloom.forecast.package import Manifest
 from tickloom.forecast.residuals import ConformalResiduals
 
 CHAMPION = "champion"
 ARTIFACTS = "package"
-_SQLITE = "sqlite:///"
 _LONGEST_PARAMETER = 500
 _CLIENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # of the client's own accord it tries for minutes
@@ -77,6 +77,7 @@ class Registry:
 
             for name in ("mlflow", "alembic"):
                 logging.getLogger(name).setLevel(logging.WARNING)
+            create(uri)
             self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def push(self, folder: Path) -> Version:
@@ -167,7 +168,7 @@ class Registry:
         if found is not None:
             return str(found.experiment_id)
         # a database in a file has its artifacts beside it; a server knows where its own are
-        own = Path(self.uri.removeprefix(_SQLITE)).parent / "artifacts" if self.uri.startswith(_SQLITE) else None
+        own = Path(self.uri.removeprefix(SQLITE)).parent / "artifacts" if self.uri.startswith(SQLITE) else None
         return str(self._client.create_experiment(name, own.as_uri() if own else None))
 
     def _log(self, run: str, manifest: Manifest, folder: Path) -> None:
@@ -217,14 +218,17 @@ class Registry:
     def _reachable(self, then: str = "") -> Iterator[None]:
         with _settings():
             from mlflow.exceptions import MlflowException
+            from sqlalchemy.exc import SQLAlchemyError
 
             try:
                 yield
-            except (MlflowException, OSError) as error:
+            except (MlflowException, OSError, SQLAlchemyError) as error:
                 words = (next(iter(str(error).splitlines()), "") or type(error).__name__).strip()[:300]
                 if "Max retries exceeded" in words:  # what follows are addresses of objects
                     words = "it does not answer"
-                fix = then or "see that it runs, and that TICKLOOM_MLFLOW and MLFLOW_TRACKING_USERNAME are right"
+                own = "see that the file is MLflow's and can be written, or name another (--mlflow)"
+                server = "see that it runs, and that TICKLOOM_MLFLOW and MLFLOW_TRACKING_USERNAME are right"
+                fix = then or (own if self.uri.startswith(SQLITE) else server)
                 raise TickloomError(f"MLflow at {self.uri}: {words}; {fix}") from None
 
 

@@ -182,6 +182,36 @@ def test_an_unknown_version_is_a_sentence(registry, trained, tmp_path):
     assert registry.versions(MARKET, "NOPE") == []
 
 
+def test_a_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch, trained):
+    path = tmp_path / "new" / "mlflow.db"
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr("tickloom.forecast.database.os.link", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Registry(f"sqlite:///{path}")
+    assert not list(path.parent.iterdir())
+    other = Registry(f"sqlite:///{tmp_path / 'other.db'}")
+    other.push(trained("HHH"))
+    link = os.link
+
+    def late(part, wanted):
+        link(tmp_path / "other.db", wanted)
+        link(part, wanted)
+
+    monkeypatch.setattr("tickloom.forecast.database.os.link", late)
+    assert len(Registry(f"sqlite:///{path}").versions(MARKET, "HHH")) == 2
+
+
+def test_a_database_that_is_none_is_a_sentence(tmp_path):
+    path = tmp_path / "mlflow.db"
+    path.write_text("no database, but long enough to be taken for one " * 10)
+    with pytest.raises(TickloomError, match=r"MLflow at sqlite.*not a database.*; see that the file is MLflow's"):
+        Registry(f"sqlite:///{path}").versions(MARKET, "AAPL")
+
+
 def test_a_folder_that_is_not_whole_is_not_pushed(registry, tmp_path):
     with pytest.raises(TickloomError, match="no trained model"):
         registry.push(tmp_path)
