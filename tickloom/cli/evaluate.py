@@ -65,6 +65,9 @@ def evaluate(
     smooth: Annotated[
         bool, typer.Option("--smooth", help="Show the named models smoothed over their path, too (span 10).")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell what the models go by; about doubles the time of a network.")
+    ] = False,
     holdout: Annotated[int, typer.Option(min=0, help="Sessions at the end that no fold touches.")] = 0,
     final: Annotated[bool, typer.Option("--final", help="Touch them: for the last report only.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each model that has chance in it.")] = 5,
@@ -126,7 +129,7 @@ def evaluate(
         found = run(
             histories, names, plan, seeds=range(seeds), jobs=jobs or os.cpu_count() or 1,
             method=cast(Any, intervals), cost=cost, final=final, options=options,
-            smooth=asked if smooth else (), report=tell,
+            smooth=asked if smooth else (), explain=explain, report=tell,
         )  # fmt: skip
     reproduced = _reproduce(protocol, histories, asked, plan, range(seeds)) if protocol is not None else None
     written = [found.write(out, reproduced), write_report(found, out, reproduced)]
@@ -198,6 +201,11 @@ def _print(found: "Evaluation", reproduced: "pd.DataFrame | None") -> None:
             console.print(_verdicts(f"{ticker}, 1 session ahead, {what}", mine, found.plan.horizon, last))
     for name, said in found.remarks.items():
         console.print(f"{name}: {said}")
+    if found.explanations is not None:
+        from tickloom.forecast.explanation import LEGEND
+
+        for sentence in (*found.explanations.sentences(), LEGEND):
+            console.print(sentence)
     if reproduced is not None:
         for ticker, mine in reproduced.groupby("unique_id", sort=False):
             console.print(_protocol(f"{ticker}, {mine['under'].iloc[0]}", mine))

@@ -56,7 +56,7 @@ def models(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("version", "model", "verdict", "aliases", "created")
+    table = Table("version", "model", "verdict", "aliases", "trained")
     for it in found:
         table.add_row(str(it.number), it.model, it.verdict, ", ".join(it.aliases), it.created[:16].replace("T", " "))
     console = Console()

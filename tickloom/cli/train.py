@@ -1,6 +1,7 @@
 """``tickloom train``: learn a model, judge it against the random walk, register it."""
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,9 @@ from tickloom.cli.options import AsJson, Dates, Home, Market
 from tickloom.errors import TickloomError
 
 if TYPE_CHECKING:
+    from tickloom.forecast.evaluation import Evaluation
     from tickloom.forecast.features import FeatureFrame
+    from tickloom.forecast.folds import Plan
     from tickloom.forecast.residuals import ConformalResiduals
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -51,6 +54,10 @@ def train(
     option: Options = None,
     max_gap: MaxGap = 10,
     allow_jumps: AllowJumps = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes of the walk-forward; default one a core.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell in the report what the models of the walk-forward go by.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the trained model; default below --home.")] = None,
     mlflow: Mlflow = None,
     push: Annotated[bool, typer.Option("--push/--no-push", help="Register it in MLflow.")] = True,
@@ -60,10 +67,11 @@ def train(
     """Learn a model from all sessions, judge it by walk-forward beside the baselines, and register it.
 
     The first version of a ticker is the random walk, which becomes its champion. What is trained stays in a folder, so
-    that it can be registered later where MLflow does not answer.
+    that it can be registered later where MLflow does not answer; the report of the walk-forward lies below it.
     """
     from tickloom.cli.forecasting import check_writable, frame, history, model_options, registry
     from tickloom.forecast import package
+    from tickloom.forecast.folds import Plan
     from tickloom.forecast.models import make
 
     options = model_options(option, [model], horizon)  # an unknown name is said before anything is read
@@ -84,11 +92,15 @@ def train(
             allow_jumps=allow_jumps,
         )
     )
-    scores, errors = _judged(found, model, options, horizon, folds, test, seed) if folds else ((), {})
+    plan = Plan(folds=folds, test=test, horizon=horizon) if folds else None
+    scores, errors, judged = (
+        _judged(found, model, options, plan, seed, jobs, explain) if plan is not None else ((), {}, None)
+    )
     with _bar("learning") as tell:
         wanted.fit(found, seed=seed, progress=tell)
     manifest = package.Manifest.of(wanted, found, seed=seed, scores=scores)
     folder = out or _folder(home, manifest.registered_name, model)
+    report = _report(judged, folder / package.EVALUATION) if judged else None
     package.write(folder, wanted, manifest, errors)
     version = None
     if there is not None:
@@ -102,6 +114,8 @@ def train(
         "folder": str(folder),
         "registered": manifest.registered_name if version else None,
         "version": version.number if version else None,
+        "run": version.run if version else None,
+        "report": str(report) if report else None,
         "sessions": manifest.sessions,
         "last_day": manifest.last_day,
     }
@@ -112,45 +126,53 @@ def train(
     typer.echo(f"{ticker}: {model} learned from {manifest.sessions} sessions to {manifest.last_day}: {place}")
     but = f", but {manifest.remark}" if manifest.remark else ""
     typer.echo(f"verdict one session ahead, against the random walk: {manifest.verdict}{but}")
+    if report:
+        typer.echo(f"report: {report}")
 
 
 def _judged(
     found: "FeatureFrame",
     model: str,
     options: dict[str, dict[str, Any]],
-    horizon: int,
-    folds: int,
-    test: int,
+    plan: "Plan",
     seed: int,
-) -> "tuple[tuple[dict[str, Any], ...], dict[str, ConformalResiduals]]":
-    """Return the scores beside the random walk's, and both models' errors where there are enough for intervals."""
+    jobs: int | None,
+    explain: bool,
+) -> "tuple[tuple[dict[str, Any], ...], dict[str, ConformalResiduals], Evaluation | None]":
+    """Return scores beside the random walk's; and, of enough forecasts, both models' errors and the evaluation."""
     from tickloom.forecast.accuracy import score
-    from tickloom.forecast.folds import Plan
-    from tickloom.forecast.intervals import CALIBRATION, conformal_residuals, with_volatility
+    from tickloom.forecast.evaluation import evaluate
+    from tickloom.forecast.intervals import CALIBRATION, conformal_residuals
     from tickloom.forecast.models import BASELINES, REFERENCE
     from tickloom.forecast.walk import walk_forward
 
-    names = [*BASELINES, *([model] if model not in BASELINES else [])]
+    names = list(dict.fromkeys([*BASELINES, model]))
+    more: dict[str, Any] = {"seeds": (seed,), "jobs": jobs or os.cpu_count() or 1, "options": options}
+    few = plan.folds * plan.test <= CALIBRATION
+    evaluation, errors = None, {}
     with _bar("walk-forward") as tell:
-        long = walk_forward(
-            found,
-            names,
-            Plan(folds=folds, test=test, horizon=horizon),
-            seeds=(seed,),
-            options=options,
-            report=lambda done, of, last: tell(done / of, {}),
-        )
-    table = score(long).table
-    rows = json.loads(table[table["model"].isin({model, "random_walk"})].to_json(orient="records"))
+        more["report"] = lambda done, of, last: tell(done / of, {}, f"{last}, {done} of {of}")
+        if few:
+            table = score(walk_forward(found, names, plan, **more)).table
+        else:
+            evaluation = evaluate([found.history], names, plan, explain=explain, **more)
+            table = evaluation.scores.drop(columns="block")
+            errors = {name: conformal_residuals(evaluation.long, name) for name in (model, REFERENCE)}
+    if few:
+        said = f"{plan.folds * plan.test} forecasts are too few for intervals and a report"
+        typer.echo(f"{said}, which need more than {CALIBRATION}; take more or longer folds", err=True)
+    rows = json.loads(table[table["model"].isin({model, REFERENCE})].to_json(orient="records"))
     scores = tuple({key: value for key, value in row.items() if value is not None} for row in rows)
-    if folds * test < CALIBRATION:
-        typer.echo(
-            f"{folds * test} forecasts are too few for intervals, which need {CALIBRATION}; take more or longer folds",
-            err=True,
-        )
-        return scores, {}
-    told = with_volatility(long, [found.history])
-    return scores, {name: conformal_residuals(told, name) for name in (model, REFERENCE)}
+    return scores, errors, evaluation
+
+
+def _report(judged: "Evaluation", folder: Path) -> Path:
+    """Write page, pictures and file of the walk-forward; MLflow shows them beside the model."""
+    from tickloom.forecast.report import write_plots, write_report
+
+    judged.write(folder)
+    write_plots(judged, folder / "plots")
+    return write_report(judged, folder)
 
 
 def _folder(home: Path | None, name: str, model: str) -> Path:
@@ -181,9 +203,9 @@ class _bar:  # noqa: N801
             self._task = self._progress.add_task(self._what, total=1.0)
         return self._tell
 
-    def _tell(self, share: float, figures: Any) -> None:
+    def _tell(self, share: float, figures: Any, what: str = "") -> None:
         if self._progress is not None:
-            shown = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            shown = what or " ".join(f"{name} {value:.4g}" for name, value in figures.items())
             self._progress.update(self._task, completed=share, description=f"{self._what} {shown}".strip())
 
     def __exit__(self, *_: object) -> None:

@@ -2,11 +2,9 @@
 
 import dataclasses
 import json
-import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,16 +17,18 @@ from tickloom.errors import TickloomError
 from tickloom.files import write_whole
 from tickloom.forecast.accuracy import MISLEADING, score
 from tickloom.forecast.coverage import coverage, quantile_scores
+from tickloom.forecast.explanation import Explanations, summarise
 from tickloom.forecast.features import VERSION as FEATURES_VERSION
 from tickloom.forecast.features import FeatureFrame, feature_frame
 from tickloom.forecast.folds import Plan
 from tickloom.forecast.history import History
 from tickloom.forecast.intervals import CALIBRATION, with_intervals, with_volatility
 from tickloom.forecast.models import remark
+from tickloom.forecast.plain import columns, plain, shortened
 from tickloom.forecast.residuals import LEVELS, Method, labels
 from tickloom.forecast.smoothing import smoothed_paths
 from tickloom.forecast.strategy import COST, strategies
-from tickloom.forecast.walk import Options, Report, folds_of, last_block, walk_forward
+from tickloom.forecast.walk import Explain, Options, Report, folds_of, last_block, walk_forward
 from tickloom.market.sessions import day_of
 
 FILE = "evaluation.json"
@@ -66,6 +66,8 @@ class Evaluation:
         Basis points a side.
     options : mapping
         Of models, by their name, where they are not the usual ones.
+    explanations : Explanations or None
+        Of the folds; None where they were not asked for.
     """
 
     long: pd.DataFrame
@@ -78,6 +80,7 @@ class Evaluation:
     method: Method
     cost: float
     options: Options
+    explanations: Explanations | None = None
 
     @property
     def remarks(self) -> dict[str, str]:
@@ -105,23 +108,34 @@ class Evaluation:
             "scores": self.scores.to_dict("records"),
             "coverage": self.coverage.to_dict("records"),
             "strategies": self.strategies.to_dict("records"),
+            "explanations": None if self.explanations is None else self.explanations.as_json(),
             "protocols": None if protocols is None else protocols.to_dict("records"),
         }
         found: dict[str, Any] = plain(body)
         return found
 
     def as_json(self, protocols: pd.DataFrame | None = None) -> dict[str, Any]:
-        """Return what ``evaluation.json`` holds: the summary, and the forecasts as one list for each column."""
+        """Return what ``evaluation.json`` holds.
+
+        Returns
+        -------
+        dict
+            The summary; ``forecasts``, one list for each of ``COLUMNS``, prices with ``plain.DIGITS`` digits; and below
+            ``explanations``, ``fits``: one list for each of ``explanation.COLUMNS``.
+        """
         forecasts = self.long.assign(
             **{name: self.long[name].dt.strftime("%Y-%m-%d") for name in ("ds", "cutoff")},
-            **{name: self.long[name].round(8) for name in ("y", "y_hat", *_BOUNDS)},
+            **{name: shortened(self.long[name].to_numpy(np.float64)) for name in ("y", "y_hat", *_BOUNDS)},
         )[COLUMNS]
-        return {**self.summary(protocols), "forecasts": {name: plain(forecasts[name].tolist()) for name in COLUMNS}}
+        body = {**self.summary(protocols), "forecasts": columns(forecasts)}
+        if self.explanations is not None:
+            body["explanations"]["fits"] = columns(self.explanations.long)
+        return body
 
     def write(self, folder: Path, protocols: pd.DataFrame | None = None) -> Path:
         """Write ``evaluation.json`` into a folder and return its path."""
         path = folder / FILE
-        write_whole(path, json.dumps(self.as_json(protocols), allow_nan=False) + "\n")
+        write_whole(path, json.dumps(self.as_json(protocols), allow_nan=False, separators=(",", ":")) + "\n")
         return path
 
 
@@ -137,6 +151,7 @@ def evaluate(
     final: bool = False,
     options: Options | None = None,
     smooth: Sequence[str] = (),
+    explain: bool = False,
     report: Report | None = None,
 ) -> Evaluation:
     """Evaluate models on tickers.
@@ -149,6 +164,8 @@ def evaluate(
         Of models, by their name, such as a network's ``epochs``.
     smooth
         Models whose forecasts are also shown as an exponential mean over the path, as ``NAME_smoothed``.
+    explain
+        Tell what each fit of the folds goes by; for a network, that takes about as long as its training.
     report
         Told of each fit, with the ticker before the model's name; counts begin anew with each ticker.
 
@@ -168,9 +185,11 @@ def evaluate(
         folds_of(frame, models, plan, options or {})
     _refuse_few(plan, method, final)
     parts, features = [], {}
+    explanations: list[pd.DataFrame] = []
+    given = explanations.append if explain else None
     for frame in frames:
         features[frame.history.ticker] = frame.names
-        parts.append(_forecast(frame, models, plan, seeds, jobs, final, options, report))
+        parts.append(_forecast(frame, models, plan, seeds, jobs, final, options, report, given))
         parts += [smoothed_paths(parts[-1], name) for name in smooth]
     long = with_intervals(with_volatility(pd.concat(parts, ignore_index=True), histories), method)
     last = long["fold"] > plan.folds
@@ -179,7 +198,7 @@ def evaluate(
         blocks.append(_scores(long[last]).assign(block=LAST))
     return Evaluation(
         long, pd.concat(blocks, ignore_index=True), coverage(long), strategies(long, cost), tuple(histories), features,
-        plan, method, cost, options or {},
+        plan, method, cost, options or {}, summarise(explanations) if explain else None,
     )  # fmt: skip
 
 
@@ -196,13 +215,13 @@ def _refuse_few(plan: Plan, method: Method, final: bool) -> None:
 
 def _forecast(
     frame: FeatureFrame, models: Sequence[str], plan: Plan, seeds: Sequence[int], jobs: int, final: bool,
-    options: Options | None, report: Report | None,
+    options: Options | None, report: Report | None, explain: Explain | None,
 ) -> pd.DataFrame:  # fmt: skip
     def tell(done: int, of: int, last: str) -> None:
         if report:
             report(done, of, f"{frame.history.ticker} {last}")
 
-    found = walk_forward(frame, models, plan, seeds=seeds, jobs=jobs, options=options, report=tell)
+    found = walk_forward(frame, models, plan, seeds=seeds, jobs=jobs, options=options, report=tell, explain=explain)
     if not final:
         return found
     kept = last_block(frame, models, plan, seeds=seeds, jobs=jobs, options=options, report=tell)
@@ -284,16 +303,3 @@ def _about(history: History, features: Sequence[str]) -> dict[str, Any]:
         "notes": list(history.notes),
         "features": list(features),
     }
-
-
-def plain(value: Any) -> Any:
-    """Return a value of Python's own types, with None for NaN and infinity."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(it) for name, it in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(it) for it in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value.isoformat() if isinstance(value, date | datetime) else value

@@ -1,6 +1,7 @@
 """A trained model in a folder: what it is, what it was learned from, how well it did, and what a forecast needs.
 
-``manifest.json`` says all of it for programs, ``card.md`` for people, ``model/`` holds what the model itself saved.
+``manifest.json`` says all of it for programs, ``card.md`` for people, ``model/`` holds what the model itself saved,
+``requirements.txt`` names what a forecast needs, and ``evaluation/``, where the model was judged, holds the report.
 """
 
 import importlib.metadata
@@ -23,11 +24,14 @@ from tickloom.forecast.residuals import ConformalResiduals
 from tickloom.market.sessions import day_of
 
 Errors = Mapping[str, ConformalResiduals]
-MANIFEST, CARD, MODEL = "manifest.json", "card.md", "model"
+MANIFEST, CARD, MODEL, REQUIREMENTS, EVALUATION = (
+    "manifest.json", "card.md", "model", "requirements.txt", "evaluation",
+)  # fmt: skip
 SCHEMA = 1
+_SERVED_BY = ("tickloom", "numpy", "pandas", "scipy", "numba", "exchange_calendars")
 _PACKAGES = (
-    "tickloom", "numpy", "pandas", "scikit-learn", "statsforecast", "lightgbm", "torch", "onnx", "onnxruntime",
-    "chronos-forecasting", "transformers",
+    *_SERVED_BY, "onnxruntime", "onnx", "scikit-learn", "statsforecast", "lightgbm", "torch", "chronos-forecasting",
+    "transformers",
 )  # fmt: skip
 
 
@@ -145,6 +149,19 @@ def environment() -> dict[str, str]:
     return found
 
 
+def requirements(environment: Mapping[str, str], model: Model) -> str:
+    """Return what pip is to install to forecast with a model, and nothing that only training needs: mostly no torch.
+
+    Parameters
+    ----------
+    environment
+        Of the manifest.
+    """
+    names = (*_SERVED_BY, *model.served_by)
+    pinned = [f"{name}=={environment[name]}" for name in names if name in environment]
+    return "\n".join([f"# Python {environment.get('python', 'of unknown version')}", *pinned, ""])
+
+
 def write(folder: Path, model: Model, manifest: Manifest, errors: Errors | None = None) -> None:
     """Write a trained model; the manifest comes last, so that a folder with one is whole.
 
@@ -156,6 +173,7 @@ def write(folder: Path, model: Model, manifest: Manifest, errors: Errors | None 
     model.save(folder / MODEL)
     for name, made in (errors or {}).items():
         made.save(folder if name == model.name else folder / name)
+    write_whole(folder / REQUIREMENTS, requirements(manifest.environment, model))
     write_whole(folder / CARD, card(manifest))
     write_whole(folder / MANIFEST, json.dumps(_finite(asdict(manifest)), indent=1, allow_nan=False) + "\n")
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from tickloom.forecast.explanation import Explanations
+
 _PALETTE = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f3c8d", "#11a579", "#f2b701",
     "#a5aa99", "#e73f74",
@@ -30,9 +32,14 @@ _ACROSS = 5
 
 def embedded(figure: "Figure") -> str:
     """Return a figure as an address that holds the whole PNG."""
+    return "data:image/png;base64," + base64.b64encode(png(figure)).decode("ascii")
+
+
+def png(figure: "Figure") -> bytes:
+    """Return a figure as a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
 
 
 def error_by_horizon(scores: pd.DataFrame, ticker: str) -> "Figure":
@@ -172,6 +179,25 @@ def seeds(long: pd.DataFrame, models: Sequence[str]) -> "Figure":
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.set(ylabel="RMSE / random walk's", title="one point for each seed, 1 session ahead")
     figure.legend(loc="outside right upper")
+    return figure
+
+
+def importances(found: "Explanations", ticker: str, model: str) -> "Figure":
+    """Draw what share of a fit's importance the leading features have, one panel for each way of explaining.
+
+    A point is the mean over folds and seeds; the line beside it goes from the least of a fit to the greatest.
+    """
+    at = (found.stability["unique_id"] == ticker) & (found.stability["model"] == model)
+    methods = list(found.stability.loc[at, "method"])
+    figure, panels = _figure(columns=len(methods))
+    for axes, method in zip(np.atleast_1d(panels), methods, strict=True):
+        rows = found.leading(ticker, model, method)[::-1]
+        reach = [rows["share"] - rows["share_low"], rows["share_high"] - rows["share"]]
+        places = range(len(rows))
+        axes.errorbar(rows["share"], places, xerr=np.maximum(reach, 0), fmt="o", markersize=4, color=_PALETTE[0])
+        axes.axvline(0, color="black", linewidth=1, linestyle="--")
+        axes.set_yticks(places, rows["feature"])
+        axes.set(xlabel="share of a fit's importance", title=f"{ticker}: {model}, {method.replace('_', ' ')}")
     return figure
 
 

@@ -9,14 +9,14 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tickloom.errors import TickloomError
-from tickloom.forecast import package
+from tickloom.forecast import flavour, package
 from tickloom.forecast.database import SQLITE, create
 from tickloom.forecast.models import REFERENCE, make
 from tickloom.forecast.package import Manifest
@@ -30,6 +30,7 @@ _CLIENT = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of a server's runs; standard output is for --json
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 
@@ -79,15 +80,11 @@ class Registry:
             create(uri)
             self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
-    def push(self, folder: Path, extra: Mapping[str, Path] | None = None) -> Version:
+    def push(self, folder: Path) -> Version:
         """Register the trained model of a folder, and return its version.
 
-        Where the ticker has no champion, the random walk is registered before as the first one.
-
-        Parameters
-        ----------
-        extra
-            Further files of the run by their name in it, such as the report.
+        Where the ticker has no champion, the random walk is registered before as the first one. The folder's
+        ``evaluation`` becomes a folder of the run's own, so that a forecast does not have to fetch it.
 
         Raises
         ------
@@ -99,12 +96,12 @@ class Registry:
             f"{folder} is whole; register it later with `tickloom models {manifest.ticker} --push {folder}`"
         ):
             self._ensure_champion(manifest, package.read_errors(folder, REFERENCE))
-            return self._push(folder, manifest, extra or {})
+            return self._push(folder, manifest)
 
-    def _push(self, folder: Path, manifest: Manifest, extra: Mapping[str, Path]) -> Version:
+    def _push(self, folder: Path, manifest: Manifest) -> Version:
         run = self._client.create_run(self._experiment(manifest), run_name=manifest.model, tags=_tags(manifest))
         try:
-            self._log(run.info.run_id, manifest, folder, extra)
+            self._log(run.info.run_id, manifest, folder)
             self._client.set_terminated(run.info.run_id, "FINISHED")
             return self._version(manifest, run.info.run_id, run.info.artifact_uri)
         except BaseException:
@@ -123,7 +120,7 @@ class Registry:
             with tempfile.TemporaryDirectory() as folder:
                 own = {REFERENCE: errors} if errors is not None else {}
                 package.write(Path(folder), naive, manifest.of_reference(naive), own)
-                first = self._push(Path(folder), package.read_manifest(Path(folder)), {})
+                first = self._push(Path(folder), package.read_manifest(Path(folder)))
         self._client.set_registered_model_alias(first.name, CHAMPION, str(first.number))
 
     def versions(self, market: str, ticker: str) -> list[Version]:
@@ -174,15 +171,20 @@ class Registry:
         own = Path(self.uri.removeprefix(SQLITE)).parent / "artifacts" if self.uri.startswith(SQLITE) else None
         return str(self._client.create_experiment(name, own.as_uri() if own else None))
 
-    def _log(self, run: str, manifest: Manifest, folder: Path, extra: Mapping[str, Path]) -> None:
+    def _log(self, run: str, manifest: Manifest, folder: Path) -> None:
         from mlflow.entities import Metric, Param
 
         parameters = [Param(key, value) for key, value in _parameters(manifest).items()]
         metrics = [Metric(key, value, 0, step) for key, value, step in _metrics(manifest)]
         self._client.log_batch(run, metrics=metrics, params=parameters)
-        self._client.log_artifacts(run, str(folder), ARTIFACTS)
-        for name, path in extra.items():
-            self._client.log_artifact(run, str(path), str(Path(name).parent) if "/" in name else None)
+        self._client.log_inputs(run, [_dataset(manifest)])
+        for it in sorted(folder.iterdir()):
+            if it.is_dir():
+                place = it.name if it.name == package.EVALUATION else f"{ARTIFACTS}/{it.name}"
+                self._client.log_artifacts(run, str(it), place)
+            else:
+                self._client.log_artifact(run, str(it), ARTIFACTS)
+        self._client.log_text(run, flavour.mlmodel(folder, manifest, run), f"{ARTIFACTS}/{flavour.FILE}")
 
     def _version(self, manifest: Manifest, run: str, artifacts: str) -> Version:
         from mlflow.exceptions import MlflowException
@@ -242,6 +244,16 @@ def _settings() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
+def _dataset(manifest: Manifest) -> Any:
+    """Return what MLflow shows as the data of a run; its digests have 36 characters at most."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    name, source = f"{manifest.market}.{manifest.ticker}", {"uri": manifest.data_origin}
+    span = {name: getattr(manifest, name) for name in ("sessions", "first_day", "last_day", "data_sha256")}
+    data = Dataset(name, manifest.data_sha256[:36], "tickloom", json.dumps(source), profile=json.dumps(span))
+    return DatasetInput(data, [InputTag("mlflow.data.context", "training")])
+
+
 def _of(found: Any, aliases: Any) -> Version:
     tags = found.tags or {}
     told = (tags.get("model", ""), tags.get("verdict", ""), tags.get("created", ""))
@@ -254,6 +266,7 @@ def _tags(manifest: Manifest) -> dict[str, str]:
         "tickloom.market": manifest.market,
         "tickloom.verdict": manifest.verdict,
         "tickloom.data_sha256": manifest.data_sha256,
+        "tickloom.features": ",".join(manifest.features),
         "mlflow.note.content": package.card(manifest),
     }
 

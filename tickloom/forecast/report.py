@@ -1,15 +1,17 @@
 """One HTML page of an evaluation that needs no other file and no network."""
 
 import html
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from tickloom.files import write_whole
+from tickloom.files import whole, write_whole
 from tickloom.forecast import plots
 from tickloom.forecast.evaluation import FOLDS, LAST, Evaluation, versions
+from tickloom.forecast.explanation import LEGEND, MEANING, NOTE, TOP, Explanations
 from tickloom.forecast.models import REFERENCE
 from tickloom.market.sessions import day_of
 
@@ -35,7 +37,7 @@ _VERDICT = {
     "random walk's CRPS": "naive_crps", "seeds": "seeds", "RMSE's spread": "rmse_spread",
 }  # fmt: skip
 _SHARES = {"direction", "base_rate", "coverage", "low", "high", "net", "gross", "drawdown", "hold_net", "width"}
-_COUNTS = {"seeds", "n", "h", "sides", "sessions"}
+_COUNTS = {"seeds", "n", "h", "sides", "sessions", "fits", "silent", "pairs", "seed_pairs"}
 
 
 def write_report(found: Evaluation, folder: Path, protocols: pd.DataFrame | None = None) -> Path:
@@ -51,8 +53,43 @@ def write_report(found: Evaluation, folder: Path, protocols: pd.DataFrame | None
     return path
 
 
+def write_plots(found: Evaluation, folder: Path) -> list[Path]:
+    """Write the page's pictures as PNG files into a folder, for viewers that show files, and return their paths."""
+    paths = []
+    for name, figure in pictures(found).items():
+        paths.append(folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name)}.png")
+        with whole(paths[-1]) as part:
+            part.write_bytes(plots.png(figure))
+    return paths
+
+
+def pictures(found: Evaluation) -> "dict[str, Figure]":
+    """Draw the page's pictures, by name: what it is, then of which ticker and model."""
+    tickers = [it.ticker for it in found.histories]
+    folds = found.scores[found.scores["block"] == FOLDS]
+    several = [str(it) for it in folds.loc[folds["seeds"] > 1, "model"].unique()]
+    drawn = {f"error {it}": plots.error_by_horizon(folds, it) for it in tickers}
+    drawn |= {f"fan {it}": plots.fan(found.long, it, best(folds, it)) for it in tickers}
+    drawn["coverage"] = plots.coverage_by_regime(found.coverage)
+    drawn |= {f"strategy {it}": plots.equity(found.long, it, found.cost) for it in tickers}
+    drawn["reliability"] = plots.reliability(found.long)
+    if several:
+        drawn["seeds"] = plots.seeds(found.long, several)
+    if found.explanations is not None:
+        stable = found.explanations.stability
+        shown = stable[stable["silent"] < stable["fits"]]
+        for ticker, model in dict.fromkeys(zip(shown["unique_id"], shown["model"], strict=True)):
+            drawn[f"importance {ticker} {model}"] = plots.importances(found.explanations, ticker, model)
+    return drawn
+
+
 def page(found: Evaluation, protocols: pd.DataFrame | None = None) -> str:
     """Return the page."""
+    drawn = pictures(found)
+
+    def images(kind: str) -> str:
+        return _images([figure for name, figure in drawn.items() if name.split()[0] == kind])
+
     tickers = [it.ticker for it in found.histories]
     parts = [f"<h1>Evaluation of {html.escape(', '.join(tickers))}</h1>", _intro(found)]
     blocks = list(dict.fromkeys(found.scores["block"]))
@@ -62,21 +99,17 @@ def page(found: Evaluation, protocols: pd.DataFrame | None = None) -> str:
         parts.append(_section(titles[block], verdicts + _remarks(found)))
     if protocols is not None:
         parts.append(_section("The reports' own protocols, and what is left of them", _protocols(protocols)))
-    folds = found.scores[found.scores["block"] == FOLDS]
-    several = [str(it) for it in folds.loc[folds["seeds"] > 1, "model"].unique()]
+    alone = "<p>No model here has several seeds.</p>"
     parts += [
-        _section("Error by horizon", _images([plots.error_by_horizon(folds, it) for it in tickers])),
-        _section(
-            "Forecasts of the last cutoffs", _images([plots.fan(found.long, it, best(folds, it)) for it in tickers])
-        ),
-        _section("Coverage", _coverage(found)),
-        _section("Sign strategy", _strategies(found)),
-        _section("Probability of a rise", _images([plots.reliability(found.long)])),
+        _section("Error by horizon", images("error")),
+        _section("Forecasts of the last cutoffs", images("fan")),
+        _section("Coverage", images("coverage") + _coverage(found)),
+        _section("Sign strategy", images("strategy") + _strategies(found)),
+        _section("Probability of a rise", images("reliability")),
+        _section("Spread over seeds", images("seeds") if "seeds" in drawn else alone),
     ]
-    if several:
-        parts.append(_section("Spread over seeds", _images([plots.seeds(found.long, several)])))
-    else:
-        parts.append(_section("Spread over seeds", "<p>No model here has chance in it: one seed says all.</p>"))
+    if found.explanations is not None:
+        parts.append(_section("What the models go by", images("importance") + _explanations(found.explanations)))
     title = f"Evaluation of {html.escape(', '.join(tickers))}"
     return (
         "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
@@ -133,8 +166,7 @@ def _coverage(found: Evaluation) -> str:
     shown = found.coverage[found.coverage["h"].isin({1, found.plan.horizon})]
     sizes = f"Pooled over tickers, method {found.method}; from and to: 95 % by a bootstrap over blocks of sessions. "
     return (
-        _images([plots.coverage_by_regime(found.coverage)])
-        + _table(shown, names)
+        _table(shown, names)
         + f"<p class=note>{sizes}Volatility is that known at the cutoff, in thirds of each ticker's cutoffs. An "
         "interval is made of errors that were known at its cutoff alone.</p>"
     )
@@ -145,13 +177,30 @@ def _strategies(found: Evaluation) -> str:
         "ticker": "unique_id", "model": "model", "net": "net", "buy and hold": "hold_net", "before costs": "gross",
         "worst loss from a peak": "drawdown", "sides": "sides",
     }  # fmt: skip
-    pictures = [plots.equity(found.long, it.ticker, found.cost) for it in found.histories]
     return (
-        _images(pictures)
-        + _table(found.strategies, names)
+        _table(found.strategies, names)
         + "<p class=note>Long or short by the sign of the forecast one session ahead, changed only where the forecast "
         f"is above the cost of {found.cost:g} basis points a side; without slippage, interest or fees for "
         "borrowing.</p>"
+    )
+
+
+def _explanations(found: Explanations) -> str:
+    if found.stability.empty:
+        return "<p>No model here reads features.</p>"
+    names = {
+        "ticker": "unique_id", "model": "model", "way": "method", "fits": "fits", "of them silent": "silent",
+        "pairs of fits": "pairs", "stability": "spearman", f"leading {TOP} shared": "overlap",
+        "shared by chance": "overlap_chance", "pairs of seeds": "seed_pairs", "stability over seeds": "seed_spearman",
+    }  # fmt: skip
+    meaning = "; ".join(f"{name.replace('_', ' ')}: {text}" for name, text in MEANING.items())
+    lines = "".join(f"<li>{html.escape(it)}.</li>" for it in found.sentences())
+    return (
+        _table(found.stability, names)
+        + f"<ul>{lines}</ul><p class=note>{html.escape(LEGEND)} The same between seeds of one fold says how much of "
+        "that is the training's own chance. A silent fit forecasts no move whatever the features are. Points of the "
+        "plots are means over fits, lines go from the least of a fit to the greatest. "
+        f"{html.escape(NOTE)} Ways: {html.escape(meaning)}.</p>"
     )
 
 

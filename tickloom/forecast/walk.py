@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tickloom.forecast.explanation import explained
 from tickloom.forecast.features import FeatureFrame
 from tickloom.forecast.folds import Fold, Plan
 from tickloom.forecast.models import make
@@ -18,6 +19,10 @@ Options = Mapping[str, Mapping[str, Any]]
 """Of models, by their name."""
 Report = Callable[[int, int, str], None]
 """Told how many fits are done, of how many, and which was the last."""
+Outcome = tuple[pd.DataFrame, pd.DataFrame | None]
+"""Forecasts, and what the fitted model goes by where that was asked for."""
+Explain = Callable[[pd.DataFrame], None]
+"""Given what each fit goes by, in the form of ``explanation.explained``."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,18 @@ class Fit:
     fold: Fold
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    explain: bool = False
 
-    def run(self, frame: FeatureFrame, horizon: int) -> pd.DataFrame:
-        """Fit to the fold's sessions and forecast from its cutoffs."""
+    def run(self, frame: FeatureFrame, horizon: int) -> Outcome:
+        """Fit to the fold's sessions and forecast from its cutoffs; and, where asked for, tell what it goes by."""
         model = make(self.model, horizon, **self.options).fit(
             frame.between(self.fold.start, self.fold.stop), seed=self.seed
         )
         found = model.predict(frame.first(int(self.fold.rows[-1]) + 1), self.fold.rows)
         long = long_frame(frame, found.rows, found.mean)
         quantiles = {f"q{level:g}": values.ravel() for level, values in found.quantiles.items()}
-        return long.assign(model=self.model, fold=self.fold.number, seed=self.seed, **quantiles)
+        long = long.assign(model=self.model, fold=self.fold.number, seed=self.seed, **quantiles)
+        return long, explained(model, frame, self.fold, self.seed) if self.explain else None
 
 
 def long_frame(frame: FeatureFrame, rows: np.ndarray, mean: np.ndarray) -> pd.DataFrame:
@@ -80,13 +87,18 @@ def long_frame(frame: FeatureFrame, rows: np.ndarray, mean: np.ndarray) -> pd.Da
 
 
 def fits(
-    models: Sequence[str], folds: Sequence[Fold], seeds: Sequence[int], horizon: int, options: Options
+    models: Sequence[str],
+    folds: Sequence[Fold],
+    seeds: Sequence[int],
+    horizon: int,
+    options: Options,
+    explain: bool = False,
 ) -> Iterator[Fit]:
     """Yield what is to be fitted; a model without chance in it once a fold."""
     for name in models:
         for fold in folds:
             for seed in seeds if make(name, horizon, **options.get(name, {})).random else seeds[:1]:
-                yield Fit(name, fold, seed, options.get(name, {}))
+                yield Fit(name, fold, seed, options.get(name, {}), explain)
 
 
 def walk_forward(
@@ -98,6 +110,7 @@ def walk_forward(
     jobs: int = 1,
     options: Options | None = None,
     report: Report | None = None,
+    explain: Explain | None = None,
 ) -> pd.DataFrame:
     """Return every forecast of every model, fold and seed in one long frame.
 
@@ -107,10 +120,18 @@ def walk_forward(
         Processes; each has one thread, so that a result does not depend on their number.
     options
         Of models, such as a network's ``width``.
+    explain
+        Given what each fit goes by on its own cutoffs, in the order of the forecasts; without it, nothing is explained.
     """
     given = options or {}
-    wanted = list(fits(models, folds_of(frame, models, plan, given), seeds, plan.horizon, given))
-    return pd.concat(_run(wanted, frame, plan.horizon, jobs, report), ignore_index=True)
+    folds = folds_of(frame, models, plan, given)
+    wanted = list(fits(models, folds, seeds, plan.horizon, given, explain is not None))
+    found = _run(wanted, frame, plan.horizon, jobs, report)
+    if explain is not None:
+        for _, goes_by in found:
+            if goes_by is not None and len(goes_by):
+                explain(goes_by)
+    return pd.concat([long for long, _ in found], ignore_index=True)
 
 
 def folds_of(frame: FeatureFrame, models: Sequence[str], plan: Plan, options: Options) -> list[Fold]:
@@ -139,12 +160,10 @@ def last_block(
 ) -> pd.DataFrame:
     """Return the forecasts of the block that no fold touches, in the form of ``walk_forward``; ask once, at the end."""
     wanted = list(fits(models, [plan.last(len(frame), frame.ready)], seeds, plan.horizon, options or {}))
-    return pd.concat(_run(wanted, frame, plan.horizon, jobs, report), ignore_index=True)
+    return pd.concat([long for long, _ in _run(wanted, frame, plan.horizon, jobs, report)], ignore_index=True)
 
 
-def _run(
-    wanted: Sequence[Fit], frame: FeatureFrame, horizon: int, jobs: int, report: Report | None
-) -> list[pd.DataFrame]:
+def _run(wanted: Sequence[Fit], frame: FeatureFrame, horizon: int, jobs: int, report: Report | None) -> list[Outcome]:
     tell = report or (lambda done, of, last: None)
     if jobs <= 1:
         parts = []
@@ -153,10 +172,10 @@ def _run(
             tell(number, len(wanted), fit.model)
         return parts
     with workers(jobs) as pool:
-        running: dict[Future[pd.DataFrame], int] = {
+        running: dict[Future[Outcome], int] = {
             pool.submit(fit.run, frame, horizon): number for number, fit in enumerate(wanted)
         }
-        found: dict[int, pd.DataFrame] = {}
+        found: dict[int, Outcome] = {}
         for done in as_completed(running):
             found[running[done]] = done.result()
             tell(len(found), len(wanted), wanted[running[done]].model)

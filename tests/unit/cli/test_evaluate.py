@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -57,6 +58,17 @@ def test_it_says_verdicts_and_writes_page_and_file(file, tmp_path):
     assert body["plan"] | {"folds": 2, "test": 110, "horizon": 2} == body["plan"]
     assert {row["under"] for row in body["protocols"]} == {"seed-000", "walk-forward"}
     assert "leaks and all" in (tmp_path / "report.html").read_text()
+
+
+def test_explanations_are_told_when_they_are_asked_for(file, tmp_path):
+    said = " ".join(run(file, *SMALL, "--out", tmp_path, "--explain").stdout.split())
+    assert re.search(
+        r"AAPL ridge, permutation importance: \w+ \d/2, \w+ \d/2, \w+ \d/2; stability -?0\.\d\d over 1 pairs", said
+    )
+    assert "at most one that leads in every fit is worth a thought" in said
+    rows = json.loads((tmp_path / "evaluation.json").read_text())["explanations"]["stability"]
+    assert [row["model"] for row in rows] == ["lightgbm", "ridge"]
+    assert "What the models go by" in (tmp_path / "report.html").read_text()
 
 
 def test_json_is_one_object_with_the_verdicts(file, tmp_path):

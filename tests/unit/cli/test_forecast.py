@@ -95,5 +95,5 @@ def test_few_forecasts_make_no_intervals(prices, tmp_path, call, asked):
     file, out = prices("FOE"), tmp_path / "few"
     words = ("--model", "drift", "--folds", 2, "--test", 30, "--horizon", 1, "--out", out, "--no-push")
     said = call(train.app, "FOE", "--data", file, *words)
-    assert "60 forecasts are too few for intervals, which need 100" in said.stderr
+    assert "60 forecasts are too few for intervals and a report, which need more than 100" in said.stderr
     assert "lo-80" not in asked(forecast.app, "FOE", "--data", file, "--package", out)["forecast"][0]

@@ -13,6 +13,7 @@ from tickloom.cli import models, train
 from tickloom.errors import TickloomError
 from tickloom.forecast import package
 from tickloom.forecast.models import BASELINES
+from tickloom.forecast.registry import Registry
 
 ROOT = Path(__file__).parents[3]
 QUICK = ("--folds", 0, "--horizon", 2)
@@ -35,6 +36,7 @@ def test_a_judged_model_is_written_and_registered(prices, mlflow, tmp_path):
     assert run.stdout.splitlines() == [
         f"TRA: ridge learned from 700 sessions to {manifest.last_day}: tickloom.XNYS.TRA version 2",
         f"verdict one session ahead, against the random walk: {manifest.verdict}",
+        f"report: {tmp_path / 'out' / 'evaluation' / 'report.html'}",
     ]
     assert run.stderr == ""
     assert {(it["model"], it["h"]) for it in manifest.scores} == {
@@ -43,6 +45,14 @@ def test_a_judged_model_is_written_and_registered(prices, mlflow, tmp_path):
     body = json.loads((tmp_path / "out" / "manifest.json").read_text(), parse_constant=lambda name: 1 / 0)
     assert "direction" not in next(it for it in body["scores"] if it["model"] == "random_walk")
     assert manifest.verdict in (tmp_path / "out" / "card.md").read_text()
+    # what was judged travels with the model, and MLflow shows it beside it
+    (run,) = (it.run for it in Registry(mlflow).versions("XNYS", "TRA") if it.model == "ridge")
+    folder = tmp_path / "out" / "evaluation"
+    assert {row["model"] for row in json.loads((folder / "evaluation.json").read_text())["scores"]} == set(BASELINES)
+    listed = {it.path for it in Registry(mlflow)._client.list_artifacts(run, "evaluation/plots")}
+    assert listed == {f"evaluation/plots/{it.name}" for it in (folder / "plots").iterdir()}
+    assert {"evaluation/plots/error_TRA.png", "evaluation/plots/coverage.png"} <= listed
+    assert all(it.read_bytes().startswith(b"\x89PNG") for it in (folder / "plots").iterdir())
 
 
 def test_one_object_says_where_it_is(prices, mlflow, tmp_path, asked):
@@ -50,6 +60,7 @@ def test_one_object_says_where_it_is(prices, mlflow, tmp_path, asked):
         train.app, "TRB", "--data", prices("TRB"), "--model", "drift", *QUICK, "--mlflow", mlflow, "--home", tmp_path
     )
     folder = Path(told.pop("folder"))
+    assert len(told.pop("run")) == 32
     assert folder.parent == tmp_path / "models" / "tickloom.XNYS.TRB"
     assert package.read(folder)[0].name == "drift"
     assert told == {
@@ -60,6 +71,7 @@ def test_one_object_says_where_it_is(prices, mlflow, tmp_path, asked):
         "remark": "",
         "registered": "tickloom.XNYS.TRB",
         "version": 2,
+        "report": None,
         "sessions": 700,
         "last_day": package.read_manifest(folder).last_day,
     }
@@ -70,7 +82,7 @@ def test_one_object_says_where_it_is(prices, mlflow, tmp_path, asked):
 def test_all_baselines_are_judged_beside_it(prices, tmp_path, call, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "tickloom.forecast.walk.walk_forward", lambda frame, names, *_, **__: seen.extend(names) or 1 / 0
+        "tickloom.forecast.evaluation.walk_forward", lambda frame, names, *_, **__: seen.extend(names) or 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
         call(train.app, "TRC", "--data", prices("TRC"), "--model", "lstm", "--no-push", "--out", tmp_path / "out")

@@ -9,8 +9,9 @@ from utilsforecast import losses
 from utilsforecast.evaluation import evaluate as peers_evaluate
 
 from tickloom.errors import TickloomError
-from tickloom.forecast.evaluation import COLUMNS, evaluate, plain, read_forecasts, to_utilsforecast
+from tickloom.forecast.evaluation import COLUMNS, evaluate, read_forecasts, to_utilsforecast
 from tickloom.forecast.folds import Plan
+from tickloom.forecast.plain import plain, shortened
 from tickloom.forecast.strategy import hold, sign_strategy
 
 from . import made
@@ -48,7 +49,11 @@ def test_the_file_holds_the_long_frame_without_nan(found, tmp_path):
     assert {"numpy", "mapie", "python"} <= set(body["versions"])
     assert body["misleading"] == ["r2_price"]
     assert {"verdict", "rmse", "crps", "block"} <= set(body["scores"][0])
-    pd.testing.assert_frame_equal(read_forecasts(path), found.long[COLUMNS].astype({"h": int}), atol=1e-7)
+    assert body["explanations"] is None
+    read, whole = read_forecasts(path), found.long[COLUMNS].astype({"h": int})
+    pd.testing.assert_frame_equal(read, whole, rtol=5e-9, atol=0)
+    moves, exact = (np.log(it["y_hat"] / it["y"]) for it in (read, whole))
+    np.testing.assert_allclose(moves, exact, atol=1e-8)
 
 
 def test_utilsforecast_reads_the_pivot_and_agrees(found):
@@ -108,6 +113,12 @@ def test_a_ticker_twice_is_refused():
     one = made.history(400)
     with pytest.raises(TickloomError, match="one comes twice; give each a file of its own"):
         evaluate([one, one], MODELS, PLAN)
+
+
+def test_prices_have_nine_digits_whatever_their_size():
+    found = shortened(np.array([0.0, -1234.56789123, 1.00000000049e-7, 98765432109.0, np.nan]))
+    assert found.tolist()[:4] == [0.0, -1234.56789, 1e-7, 98765432100.0]
+    assert np.isnan(found[4])
 
 
 def test_plain_has_no_number_that_json_lacks():

@@ -1,7 +1,12 @@
 """Trained models in a folder: written and read back, refused where they are not whole."""
 
 import json
+import os
+import platform
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +18,10 @@ from tickloom.errors import TickloomError
 from tickloom.forecast import package
 from tickloom.forecast.features import VERSION, feature_frame
 from tickloom.forecast.models import make
-from tickloom.forecast.package import CARD, MANIFEST, Manifest
+from tickloom.forecast.package import CARD, MANIFEST, REQUIREMENTS, Manifest
 
 NAN = float("nan")
+ROOT = Path(__file__).parents[3]
 SCORES = (
     {"model": "random_walk", "h": 1, "rmse": 1.5, "rmsse": 1.0, "direction": NAN, "verdict": "indistinguishable"},
     {
@@ -170,3 +176,60 @@ def test_a_model_that_is_missing_is_a_sentence(written):
 def test_scores_may_be_of_this_model_alone(walk):
     manifest = replace(Manifest.of(make("drift", 1).fit(walk), walk), scores=SCORES[3:])
     assert "| drift | 1 | 1.6 | 1.1000 |" in package.card(manifest)
+
+
+SERVE = """
+import sys
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+from packaging.requirements import Requirement
+
+class Needless:
+    def find_spec(self, name, path=None, target=None):
+        found = owners.get(name.split(".")[0])
+        if found and not found & needed and not name.startswith("tests"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+def normal(name):
+    return name.lower().replace("_", "-").replace(".", "-")
+
+def reach(name):
+    if normal(name) in needed:
+        return
+    needed.add(normal(name))
+    try:
+        wanted = [Requirement(it) for it in requires(name) or ()]
+    except PackageNotFoundError:
+        return
+    for it in wanted:
+        if it.marker is None or it.marker.evaluate({"extra": ""}):
+            reach(it.name)
+
+folder, needed = Path(sys.argv[1]), set()
+for line in (folder / "requirements.txt").read_text().splitlines():
+    if not line.startswith("#"):
+        reach(Requirement(line).name)
+owners = {module: {normal(it) for it in names} for module, names in packages_distributions().items()}
+sys.meta_path.insert(0, Needless())
+assert not needed & {"torch", "scikit-learn", "lightgbm", "statsforecast", "mlflow"}
+from tests.unit.forecast.series import frame
+from tickloom.forecast import package
+model, manifest = package.read(folder)
+print(model.predict(frame(600, phi=0.4)).mean.tolist())
+"""
+
+
+@pytest.mark.parametrize("name", ["ets", "lightgbm", "lstm", "ridge_recursive"])
+def test_what_requirements_name_is_enough_to_forecast(name, walk, tmp_path):
+    model = (small(name, epochs=1) if name == "lstm" else make(name, 2)).fit(walk)
+    package.write(tmp_path, model, Manifest.of(model, walk))
+    lines = (tmp_path / REQUIREMENTS).read_text().splitlines()
+    assert lines[0] == f"# Python {platform.python_version()}"
+    assert f"numpy=={np.__version__}" in lines
+    assert any(it.startswith("onnxruntime==") for it in lines) == (name != "ets")
+    run = subprocess.run(
+        [sys.executable, "-c", SERVE, tmp_path], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    np.testing.assert_allclose(json.loads(run.stdout), model.predict(walk).mean, atol=1e-7)

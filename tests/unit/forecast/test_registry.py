@@ -1,21 +1,30 @@
 """MLflow as the registry, with a database of its own: whole versions or none."""
 
+import json
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
+import numpy as np
+import onnxruntime
 import pytest
 from mlflow.entities import ViewType
+from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.exceptions import MlflowException
+from mlflow.onnx import load_model
 
 from tests.unit.forecast.series import history
+from tests.unit.forecast.small import small
 from tickloom.errors import TickloomError
 from tickloom.forecast import package
 from tickloom.forecast.features import feature_frame
 from tickloom.forecast.models import make
 from tickloom.forecast.package import Manifest
 from tickloom.forecast.registry import Registry
+from tickloom.forecast.windows import windows_at
 
 MARKET = "XNYS"
 
@@ -31,7 +40,7 @@ def trained(tmp_path):
     """Write the trained model of a ticker into a folder."""
 
     def trained(ticker, name="drift", scores=()):
-        frame = feature_frame(history(300, ticker=ticker), ["ret_1"])
+        frame = feature_frame(history(300 if name != "ridge" else 500, ticker=ticker), ["ret_1"])
         model = make(name, 2).fit(frame)
         folder = tmp_path / f"{ticker}-{name}"
         package.write(folder, model, Manifest.of(model, frame, scores=scores))
@@ -74,10 +83,92 @@ def test_versions_are_pulled_by_alias_and_number(registry, trained, tmp_path, ca
     assert capfd.readouterr() == ("", "")
 
 
-def test_further_files_are_a_part_of_the_run(registry, trained, tmp_path):
-    (tmp_path / "report.html").write_text("<p>")
-    made = registry.push(trained("CCC"), {"report/report.html": tmp_path / "report.html"})
-    assert [it.path for it in registry._client.list_artifacts(made.run, "report")] == ["report/report.html"]
+def test_an_evaluation_is_a_part_of_the_run_and_not_of_what_is_pulled(registry, trained, tmp_path):
+    folder = trained("CCC")
+    (folder / "evaluation" / "plots").mkdir(parents=True)
+    for name in ("report.html", "plots/error.png"):
+        (folder / "evaluation" / name).write_text("<p>")
+    made = registry.push(folder)
+    files = [
+        it.path for place in ("", "/plots") for it in registry._client.list_artifacts(made.run, f"evaluation{place}")
+    ]
+    assert files == ["evaluation/plots", "evaluation/report.html", "evaluation/plots/error.png"]
+    registry.pull(MARKET, "CCC", tmp_path / "pulled", "2")
+    assert {it.name for it in (tmp_path / "pulled" / "package").iterdir()} == {
+        "MLmodel", "card.md", "manifest.json", "model", "requirements.txt",
+    }  # fmt: skip
+
+
+def test_a_run_names_data_features_and_versions(registry, trained):
+    folder = trained("JJJ", "ridge")
+    manifest = package.read_manifest(folder)
+    run = registry._client.get_run(registry.push(folder).run)
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("XNYS.JJJ", manifest.data_sha256[:36])
+    assert json.loads(data.dataset.profile) == {
+        "sessions": 500, "first_day": manifest.first_day, "last_day": manifest.last_day,
+        "data_sha256": manifest.data_sha256,
+    }  # fmt: skip
+    assert [(it.key, it.value) for it in data.tags] == [("mlflow.data.context", "training")]
+    assert run.data.tags["tickloom.features"] == "ret_1"
+    assert run.data.params["version.numpy"] == np.__version__
+    assert (run.data.params["first_day"], run.data.params["feature_version"]) == (manifest.first_day, "1")
+
+
+def source(registry, made):
+    """Return the folder that MLflow has of a version."""
+    return url2pathname(urlparse(registry._client.get_model_version(made.name, str(made.number)).source).path)
+
+
+def described(registry, made):
+    """Return MLflow's own description of a version, from where its pages take it."""
+    from mlflow.models import Model
+
+    return Model.load(source(registry, made))
+
+
+@pytest.mark.parametrize(
+    ("ticker", "name", "inputs", "output"),
+    [
+        ("SIA", "ridge", [("features", "float32", (-1, 44))], ("variable", "float32", (-1, 2))),
+        ("SIB", "lstm", [("windows", "float32", (-1, 8, 44))], ("log_returns", "float32", (-1, 2))),
+        ("SIC", "drift", [("close", "float64", (-1,))], ("log_returns", "float64", (-1, 2))),
+        (
+            "SID",
+            "ridge_recursive",
+            [(it, "float64", (-1,)) for it in ("open", "high", "low", "close", "volume")],
+            ("log_returns", "float64", (-1, 2)),
+        ),
+    ],
+)
+def test_mlflow_knows_what_goes_in_and_what_comes_out(ticker, name, inputs, output, registry, tmp_path):
+    frame = feature_frame(history(600, ticker=ticker))
+    model = (small(name, epochs=1) if name == "lstm" else make(name, 2)).fit(frame)
+    package.write(tmp_path, model, Manifest.of(model, frame))
+    made = registry.push(tmp_path)
+    found = described(registry, made)
+    told = [
+        [(it.name, it.type.name, it.shape) for it in side.inputs]
+        for side in (found.signature.inputs, found.signature.outputs)
+    ]
+    assert told == [inputs, [output]]
+    assert found.run_id == made.run
+    assert found.metadata["features"] == list(() if name == "drift" else frame.names)
+    assert found.flavors["tickloom"]["model"] == name
+    if "onnx" not in found.flavors:
+        return
+    # what is promised can be called: MLflow's loader gives the model's own forecasts
+    rows = np.arange(560, 600)
+    given = windows_at(frame.values, rows, model.window)
+    session = onnxruntime.InferenceSession(load_model(source(registry, made)).SerializeToString())
+    (answered,) = session.run([output[0]], {inputs[0][0]: given if len(inputs[0][2]) == 3 else given[:, -1]})
+    np.testing.assert_allclose(answered, model.predict(frame, rows).mean, atol=1e-7)
+
+
+def test_the_random_walk_of_a_ticker_has_a_signature_too(registry, trained):
+    registry.push(trained("KKK"))
+    first = next(it for it in registry.versions(MARKET, "KKK") if it.model == "random_walk")
+    assert described(registry, first).signature.inputs.input_names() == ["close"]
 
 
 def test_an_unknown_version_is_a_sentence(registry, trained, tmp_path):
@@ -126,9 +217,11 @@ def test_a_folder_that_is_not_whole_is_not_pushed(registry, tmp_path):
         registry.push(tmp_path)
 
 
-@pytest.mark.parametrize("call", ["log_artifacts", "log_batch", "create_model_version"])
+@pytest.mark.parametrize(
+    "call", ["log_artifacts", "log_artifact", "log_batch", "log_inputs", "log_text", "create_model_version"]
+)
 def test_a_push_that_breaks_off_leaves_no_version(call, registry, trained, monkeypatch):
-    ticker = f"E{call[:6].upper().replace('_', '')}"
+    ticker = f"E{call.upper().replace('_', '')}"
     folder = trained(ticker)
 
     def fail(*_, **__):
@@ -218,3 +311,10 @@ def test_an_mlflow_that_is_away_is_a_sentence(trained):
     folder = trained("III")
     with pytest.raises(TickloomError, match=rf"MLflow at http://127\.0\.0\.1:9: .*tickloom models III --push {folder}"):
         Registry("http://127.0.0.1:9").push(folder)
+
+
+def test_mlflow_prints_no_addresses_of_runs(registry):
+    # with a server it would, on standard output, before the object of --json
+    assert not MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()
+    with registry._reachable():
+        assert MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()

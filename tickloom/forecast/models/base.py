@@ -14,6 +14,8 @@ from tickloom.forecast.features import FeatureFrame
 from tickloom.forecast.history import Floats
 
 Rows = npt.NDArray[np.int64]
+GRADIENTS, PERMUTATION = "integrated_gradients", "permutation_importance"
+"""Ways of explaining a model."""
 Progress = Callable[[float, Mapping[str, float]], None]
 """Told the share that is done, 0..1, and figures such as the loss."""
 
@@ -52,6 +54,8 @@ class Model(ABC):
     name: ClassVar[str]
     random: bool = False
     """Whether the seed changes the outcome; such models are fitted with several."""
+    served_by: tuple[str, ...] = ()
+    """Distributions that a saved one needs to forecast, beside what reads prices and makes features."""
     reads_features: ClassVar[bool] = True
     """Whether it reads more than closes; else it does not wait for the slowest feature."""
 
@@ -132,9 +136,35 @@ class Model(ABC):
     def load(cls, folder: Path) -> Self:
         """Return what ``save`` wrote."""
 
-    def explain(self, frame: FeatureFrame, rows: Rows) -> Mapping[str, float]:
-        """Return how much each feature moves the forecasts from these rows; empty where none is read."""
-        return {}
+    @property
+    def explained_by(self) -> tuple[str, ...]:
+        """Ways in which it can be explained, the usual one first; none where it reads no features."""
+        return ()
+
+    def explain(self, frame: FeatureFrame, rows: Rows, method: str | None = None) -> Mapping[str, float]:
+        """Return how much each feature matters to the forecasts from these rows; empty where none is read.
+
+        Parameters
+        ----------
+        method
+            One of ``explained_by``, by default its first. ``integrated_gradients``: how far the feature's whole window
+            moves the mean forecast over 1..horizon away from the one at the training's mean, in log-return, as an
+            absolute value averaged over the rows. ``permutation_importance``: by how much the mean squared error of
+            the log-returns grows when the feature's windows are shuffled among the rows; it needs their outcomes.
+
+        Raises
+        ------
+        TickloomError
+            The model cannot be explained in this way, or not here; the sentence says what is missing.
+        """
+        ways = self.explained_by
+        if method is not None and method not in ways:
+            known = ", ".join(ways) or "none, for it reads no features"
+            raise TickloomError(f"{self.name}: cannot be explained by {method!r}; known: {known}")
+        return self._explain(frame, rows, method or ways[0]) if ways else {}
+
+    def _explain(self, frame: FeatureFrame, rows: Rows, method: str) -> Mapping[str, float]:
+        raise NotImplementedError(f"{self.name} says that it is explained by {method}, and has no way to")
 
     def parameters(self) -> Mapping[str, Any]:
         """Return what was chosen and what was learned, for the registry."""

@@ -49,6 +49,8 @@ class Foundation(Simple):
     The network may have been trained on the sessions that it is judged by; no walk-forward can rule that out.
     """
 
+    served_by: tuple[str, ...] = ("torch", "chronos-forecasting", "transformers")
+
     def __init__(
         self, horizon: int, *, weights: str | Path | None = None, context: int = 512, threads: int = 1
     ) -> None:

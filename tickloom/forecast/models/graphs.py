@@ -89,6 +89,12 @@ class Graph:
         found: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
         return found
 
+    @property
+    def ends(self) -> tuple[tuple[str, int], tuple[str, int]]:
+        """Names of its input and its output, each with the number of dimensions."""
+        output = self._session.get_outputs()[0]
+        return (self._input.name, len(self._input.shape)), (output.name, len(output.shape))
+
     def __call__(self, windows: Windows) -> Floats:
         """Return float64[m, horizon] for float32[m, window, k]."""
         fed = windows if len(self._input.shape) == 3 else windows[:, -1]

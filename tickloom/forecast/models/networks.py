@@ -15,7 +15,7 @@ import numpy as np
 from tickloom.errors import TickloomError
 from tickloom.forecast.features import FeatureFrame
 from tickloom.forecast.history import Floats
-from tickloom.forecast.models.base import Progress, Rows
+from tickloom.forecast.models.base import GRADIENTS, PERMUTATION, Progress, Rows
 from tickloom.forecast.models.onnx import OnnxModel
 from tickloom.forecast.recipe import Recipe
 from tickloom.forecast.windows import Parts, Windows, least_rows, parts
@@ -160,20 +160,14 @@ class Network(OnnxModel):
 
             checkpoint.write(folder / WEIGHTS, self._torch().state_dict())
 
-    def explain(self, frame: FeatureFrame, rows: Rows) -> Mapping[str, float]:
-        """Return how far each feature moves the forecasts from these rows, by integrated gradients.
+    @property
+    def explained_by(self) -> tuple[str, ...]:
+        """Integrated gradients, which need torch and captum, and shuffling."""
+        return (GRADIENTS, PERMUTATION)
 
-        Returns
-        -------
-        mapping of str to float
-            Log-return: what the feature's whole window adds to the mean forecast over 1..horizon, against the mean of
-            the training, as an absolute value averaged over the rows.
-
-        Raises
-        ------
-        TickloomError
-            Torch or captum is not installed.
-        """
+    def _explain(self, frame: FeatureFrame, rows: Rows, method: str) -> Mapping[str, float]:
+        if method == PERMUTATION:
+            return self.permutation_importance(frame, rows)
         self.check_features(frame)
         try:
             from tickloom.forecast.models.export import integrated_gradients

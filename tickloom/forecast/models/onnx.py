@@ -11,7 +11,7 @@ from tickloom.errors import TickloomError
 from tickloom.forecast.features import VERSION, FeatureFrame
 from tickloom.forecast.history import Floats
 from tickloom.forecast.models import graphs
-from tickloom.forecast.models.base import Model, Prediction, Progress, Rows
+from tickloom.forecast.models.base import PERMUTATION, Model, Prediction, Progress, Rows
 from tickloom.forecast.windows import Windows, windows_at
 
 BATCH = 512
@@ -40,6 +40,7 @@ class OnnxModel(Model):
     beside: ClassVar[tuple[str, ...]] = ()
     """Files of its own that it saves beside the graph."""
     window: int = 1
+    served_by: tuple[str, ...] = ("onnxruntime",)
 
     def __init__(self, horizon: int) -> None:
         super().__init__(horizon)
@@ -135,8 +136,12 @@ class OnnxModel(Model):
         made._saved = saved
         return made
 
-    def explain(self, frame: FeatureFrame, rows: Rows) -> Mapping[str, float]:
-        """Return the permutation importance of each feature."""
+    @property
+    def explained_by(self) -> tuple[str, ...]:
+        """Shuffling, which needs forecasts alone."""
+        return (PERMUTATION,)
+
+    def _explain(self, frame: FeatureFrame, rows: Rows, method: str) -> Mapping[str, float]:
         return self.permutation_importance(frame, rows)
 
     def permutation_importance(self, frame: FeatureFrame, rows: Rows) -> Mapping[str, float]:

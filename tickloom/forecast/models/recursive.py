@@ -38,6 +38,7 @@ class Recursive(Model):
 
         super().__init__(horizon)
         self.one = make(self.base, 1, **options)
+        self.served_by = self.one.served_by
 
     @property
     def least_rows(self) -> int:
@@ -84,9 +85,13 @@ class Recursive(Model):
         made.one = type(made.one).load(folder / _BASE)
         return made
 
-    def explain(self, frame: FeatureFrame, rows: Rows) -> Mapping[str, float]:
-        """Return what moves the forecast of the first session."""
-        return self.one.explain(frame, rows)
+    @property
+    def explained_by(self) -> tuple[str, ...]:
+        """As the model below, whose forecast of the first session is explained."""
+        return self.one.explained_by
+
+    def _explain(self, frame: FeatureFrame, rows: Rows, method: str) -> Mapping[str, float]:
+        return self.one.explain(frame, rows, method)
 
     def parameters(self) -> Mapping[str, Any]:
         """Return those of the model below, and the horizon."""
