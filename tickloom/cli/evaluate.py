@@ -217,7 +217,7 @@ def _verdicts(title: str, scores: "pd.DataFrame", horizon: int, furthest: "pd.Se
 
     naive = float(scores.loc[scores["model"] == REFERENCE, "rmse"].iloc[0])
     table = _table(f"{title}; RMSE of the random walk {naive:.4g}")
-    table.add_column("model", overflow="fold")
+    table.add_column("model", no_wrap=True)
     ahead = [f"MASE {horizon} ahead"] if furthest is not None else []
     for head in ("RMSE", "MASE", *ahead, "direction (base)", "80 %", "95 %"):
         table.add_column(head, justify="right", no_wrap=len(head) < 6)

@@ -21,7 +21,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(
-    epilog="Examples: tickloom forecast ATW --horizon 5 | tickloom forecast AAPL --data AAPL.csv --version 3 --json"
+    epilog="Examples: tickloom forecast ATW --horizon 5 | tickloom forecast AAPL --data AAPL.csv --version 2 --json"
 )
 @installed()
 @orderly()
@@ -115,20 +115,23 @@ def _print(long: "pd.DataFrame", manifest: "Manifest", version: int | None) -> N
     from tickloom.forecast.models import REFERENCE
 
     cutoff, close = long["cutoff"].iloc[0], long["y_cutoff"].iloc[0]
+    digits = 4 if close < 100 else 2
     levels = [it.removeprefix("lo-") for it in map(str, long.columns) if it.startswith("lo-")]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("session", "ahead", "close", "change", *(f"{level} %" for level in levels)):
         table.add_column(name, justify="left" if name == "session" else "right", no_wrap=True)
     for row in long.to_dict("records"):
         price = row["y_hat"]
-        spans = [f"{row[f'lo-{level}']:.4f} to {row[f'hi-{level}']:.4f}" for level in levels]
-        table.add_row(f"{row['ds']:%Y-%m-%d}", str(row["h"]), f"{price:.4f}", f"{price / close - 1:+.2%}", *spans)
+        spans = [f"{row[f'lo-{level}']:.{digits}f} to {row[f'hi-{level}']:.{digits}f}" for level in levels]
+        table.add_row(
+            f"{row['ds']:%Y-%m-%d}", str(row["h"]), f"{price:.{digits}f}", f"{price / close - 1:+.2%}", *spans
+        )
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 120  # a file or a pipe has no width of its own
     console.print(table)
     which = "" if version is None else f" (version {version})"
-    said = f"{manifest.model}{which} from the close of {cutoff:%Y-%m-%d}, {close:.4f}"
+    said = f"{manifest.model}{which} from the close of {cutoff:%Y-%m-%d}, {close:.{digits}f}"
     but = f", but {manifest.remark}" if manifest.remark else ""
     judged = "" if manifest.model == REFERENCE else f"; against the random walk: {manifest.verdict}{but}"
     typer.echo(f"{said}{judged}")

@@ -34,7 +34,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command(
     epilog="Examples: tickloom train AAPL --model ridge --data AAPL.csv | "
-    "tickloom train ATW --model lstm --data closes.csv --column Attijariwafa --market XCAS --folds 4"
+    "tickloom train ATW --model lstm --data closes.csv --column Attijariwafa --folds 4"
 )
 @installed()
 @orderly()

@@ -19,6 +19,7 @@ PRICES = ("open", "high", "low", "close")
 MOST_GAP = 10
 """Sessions that may be missing in a row."""
 _SPLITS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 50.0)
+_STILL = 20  # sessions without a move at the end that are worth a word
 _SPLIT_LEAST = 0.4  # absolute log-return of a session below which no split is suspected
 _SPLIT_NEAR = 0.03  # how near to the log of a whole ratio it must be
 
@@ -109,7 +110,7 @@ class History:
             _check_splits(name, made)
         volume, said = _volume(made)
         made = replace(made, volume=volume)
-        notes += said
+        notes += said + _still(made)
         if np.isnan(made.high).any() or np.isnan(made.low).any() or np.isnan(made.open).any():
             unknown = np.full(len(made), np.nan)
             if not made.close_only:
@@ -130,6 +131,13 @@ def _volume(history: History) -> tuple[Floats, list[str]]:
     if not known.all():
         return history.volume, [f"the volume of {int((~known).sum())} sessions is unknown, so no feature reads volumes"]
     return history.volume, []
+
+
+def _still(history: History) -> list[str]:
+    """Return what is to be said of a price that moves no more, as of a share that is no longer traded."""
+    moves = np.flatnonzero(np.diff(history.close))
+    still = len(history) - 1 - (int(moves[-1]) + 1 if len(moves) else 0)
+    return [f"the close has not moved in the last {still} sessions"] if still >= _STILL else []
 
 
 def _check_prices(name: str, history: History) -> None:

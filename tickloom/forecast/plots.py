@@ -25,6 +25,9 @@ _PALETTE = (
 )  # fmt: skip
 _FANS = 4
 _BINS = 10
+_IN_BIN = 25
+_FAR = 1.15
+_ACROSS = 5
 
 
 def embedded(figure: "Figure") -> str:
@@ -40,15 +43,22 @@ def png(figure: "Figure") -> bytes:
 
 
 def error_by_horizon(scores: pd.DataFrame, ticker: str) -> "Figure":
-    """Draw RMSE against sessions ahead as a multiple of the random walk's."""
+    """Draw RMSE against sessions ahead as a multiple of the random walk's; what is far above is named and left out."""
     figure, axes = _figure()
     mine = scores[scores["unique_id"] == ticker]
+    least = mine.groupby("model", sort=False)["rmsse"].min()
+    near = mine[mine["model"].isin(least.index[least <= _FAR])]["rmsse"]
     for model, one in mine.groupby("model", sort=False):
-        axes.plot(one["h"], one["rmsse"], marker="o", markersize=4, label=model, **_style(str(model), _models(mine)))
+        label = str(model) if not least[model] > _FAR else f"{model}: from {least[model]:.2f}, above"
+        axes.plot(one["h"], one["rmsse"], marker="o", markersize=4, label=label, **_style(str(model), _models(mine)))
+    low, high = float(near.min()), float(near.max())
+    if (least > _FAR).any() and np.isfinite([low, high]).all():  # else nothing could be told apart at the bottom
+        margin = 0.1 * max(high - low, 0.01)
+        axes.set_ylim(low - margin, high + margin)
     axes.set(xlabel="sessions ahead", ylabel="RMSE / random walk's", title=f"{ticker}: error by horizon")
     axes.set_xticks(sorted(mine["h"].unique()))
     axes.ticklabel_format(axis="y", useOffset=False)
-    axes.legend()
+    figure.legend(loc="outside right upper")
     return figure
 
 
@@ -98,7 +108,7 @@ def coverage_by_regime(coverage: pd.DataFrame, h: int = 1) -> "Figure":
         axes.axhline(level, color="black", linewidth=1, linestyle="--")
         axes.set_xticks(range(len(groups)), groups)
         axes.set(ylabel="share inside", title=f"{100 * level:g} % intervals, {h} ahead")
-    panels[-1].legend(loc="lower right")
+    figure.legend(*panels[-1].get_legend_handles_labels(), loc="outside right upper")
     return figure
 
 
@@ -113,26 +123,41 @@ def equity(long: pd.DataFrame, ticker: str, cost: float) -> "Figure":
     axes.plot(held.ds, held.value, color="grey", linewidth=2, alpha=0.6, label="buy and hold")
     axes.set(ylabel="value of 1", title=f"{ticker}: sign strategy, {cost:g} basis points a side")
     axes.tick_params(axis="x", rotation=30)
-    axes.legend()
+    figure.legend(loc="outside right upper")
     return figure
 
 
 def reliability(long: pd.DataFrame) -> "Figure":
-    """Draw how often the price rose against the probability that the intervals gave, in bins of equal numbers."""
-    figure, axes = _figure()
+    """Draw how often the price rose against the probability that the intervals gave, each model in a panel.
+
+    Bins hold equal numbers of cutoffs, and at least ``_IN_BIN``.
+    """
+    from matplotlib.figure import Figure
+
     mine = first_seed(long, 1)
     mine = mine[mine["lo-80"].notna() & (mine["y"] != mine["y_cutoff"])]
     mine = mine.assign(p=probability_of_rise(mine), rose=mine["y"] > mine["y_cutoff"])
-    for model in _models(mine):
+    models = _models(mine)
+    columns = min(_ACROSS, max(len(models), 1))
+    rows = -(-len(models) // columns) or 1
+    figure = Figure(figsize=(2.6 * columns, 2.4 * rows + 0.4), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    span = (0.0, 1.0) if mine.empty else tuple(float(it) for it in mine["p"].quantile([0.005, 0.995]))
+    base = float(mine["rose"].mean())
+    for axes in panels[len(models) :]:
+        axes.set_axis_off()
+    for axes, model in zip(panels, models, strict=False):
         one = mine[mine["model"] == model]
-        bins = pd.qcut(one["p"], _BINS, labels=False, duplicates="drop")
+        bins = pd.qcut(one["p"], max(1, min(_BINS, len(one) // _IN_BIN)), labels=False, duplicates="drop")
         found = one.groupby(bins)[["p", "rose"]].mean()
-        axes.plot(found["p"], found["rose"], marker="o", markersize=4, label=model, **_style(model, _models(mine)))
-    low, high = (float(it) for it in mine["p"].quantile([0.005, 0.995]))
-    axes.plot([low, high], [low, high], color="grey", linewidth=1, linestyle=":")
-    axes.axhline(float(mine["rose"].mean()), color="grey", linewidth=1, label="base rate")
-    axes.set(xlabel="probability of a rise", ylabel="share that rose", title="reliability, 1 session ahead")
-    axes.legend()
+        axes.plot(span, span, color="grey", linewidth=1, linestyle=":")
+        axes.axhline(base, color="grey", linewidth=1)
+        axes.plot(found["p"], found["rose"], marker="o", markersize=4, **_style(model, models))
+        axes.set_title(model, fontsize="medium")
+        _plain(axes)
+    figure.suptitle("reliability, 1 session ahead (dotted: what was promised; line: base rate)", fontsize="medium")
+    figure.supxlabel("probability of a rise", fontsize="medium")
+    figure.supylabel("share that rose", fontsize="medium")
     return figure
 
 
@@ -153,7 +178,7 @@ def seeds(long: pd.DataFrame, models: Sequence[str]) -> "Figure":
     axes.set_xticks(range(len(tickers)), tickers)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.set(ylabel="RMSE / random walk's", title="one point for each seed, 1 session ahead")
-    axes.legend()
+    figure.legend(loc="outside right upper")
     return figure
 
 

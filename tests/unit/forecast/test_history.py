@@ -87,6 +87,15 @@ def test_sessions_without_a_close_are_left_out_and_without_a_range_close_only():
     assert "open, high and low are not known of every session" in found.notes[-1]
 
 
+def test_a_price_that_moves_no_more_is_said():
+    made = history(300)
+    close = made.close.copy()
+    close[270:] = close[270]
+    assert History.of_bars(bars(made, close=close)).notes == ("the close has not moved in the last 29 sessions",)
+    close[290] += 1
+    assert History.of_bars(bars(made, close=close)).notes == ()
+
+
 def test_volumes_that_are_none_are_said():
     made = history(300)
     some = made.volume.copy()
