@@ -85,7 +85,7 @@ def test_all_baselines_are_judged_beside_it(prices, tmp_path, call, monkeypatch)
         "tickloom.forecast.evaluation.walk_forward", lambda frame, names, *_, **__: seen.extend(names) or 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
-        call(train.app, "TRC", "--data", prices("TRC"), "--model", "lstm", "--no-push", "--out", tmp_path / "out")
+        call(train.app, "TRC", "--data", prices("TRC", 1200), "--model", "lstm", "--no-push", "--out", tmp_path / "out")
     assert seen == [*BASELINES, "lstm"]
     assert not (tmp_path / "out").exists()
 
