@@ -112,7 +112,7 @@ class Model(ABC):
     def checked_rows(self, frame: FeatureFrame, rows: Sequence[int] | Rows) -> Rows:
         """Return cutoffs as an array, or raise a TickloomError where one cannot be forecast from."""
         wanted = np.asarray(rows, np.int64)
-        if self.reads_features:
+        if self.reads_features and len(wanted):
             frame.refuse_unknown()
         first = self._first(frame) + self.reads_before
         if len(wanted) and (wanted.min() < first or wanted.max() >= len(frame)):
