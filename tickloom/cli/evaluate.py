@@ -219,15 +219,15 @@ def _verdicts(title: str, scores: "pd.DataFrame", horizon: int, furthest: "pd.Se
     table = _table(f"{title}; RMSE of the random walk {naive:.4g}")
     table.add_column("model", no_wrap=True)
     ahead = [f"MASE {horizon} ahead"] if furthest is not None else []
-    for head in ("RMSE", "MASE", *ahead, "direction (base)", "80 %", "95 %"):
+    for head in ("RMSE", "MASE", *ahead, "right sign (base)", "80 %", "95 %"):
         table.add_column(head, justify="right", no_wrap=len(head) < 6)
     table.add_column("verdict", no_wrap=True)
     for row in scores.sort_values("rmse").to_dict("records"):
         sign = f"{_share(row['direction'])} ({_share(row['base_rate'])})"
         later = [f"{furthest[row['model']]:.4f}"] if furthest is not None else []
         table.add_row(
-            row["model"], f"{row['rmse']:.4g}", f"{row['mase']:.4f}", *later, sign, _share(row["coverage_80"]),
-            _share(row["coverage_95"]), row["verdict"],
+            row["model"], f"{row['rmse']:.4g}", f"{row['mase']:.4f}", *later, sign, _whole(row["coverage_80"]),
+            _whole(row["coverage_95"]), row["verdict"],
         )  # fmt: skip
     return table
 
@@ -236,7 +236,9 @@ def _table(title: str) -> "Table":
     from rich import box
     from rich.table import Table
 
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    return Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False
+    )
 
 
 def _protocol(title: str, rows: "pd.DataFrame") -> "Table":
@@ -254,6 +256,10 @@ def _protocol(title: str, rows: "pd.DataFrame") -> "Table":
             _share(row["lag_direction"]), sign, row["beside"] or _UNKNOWN,
         )  # fmt: skip
     return table
+
+
+def _whole(value: float) -> str:
+    return _UNKNOWN if math.isnan(value) else f"{value:.0%}"
 
 
 def _share(value: float) -> str:

@@ -156,7 +156,7 @@ class FeatureFrame:
 
     def refuse_unknown(self) -> None:
         """Raise a TickloomError where no session has all features."""
-        if self.ready < len(self):
+        if self.ready < len(self) or not len(self):
             return
         never = [self.names[it] for it in np.flatnonzero(np.isnan(self.values[-1]))]
         raise TickloomError(

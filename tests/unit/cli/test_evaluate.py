@@ -1,5 +1,6 @@
 """The verb evaluate: its table, its files, and what it refuses."""
 
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.unit.forecast.processes import gone_within
@@ -170,3 +172,18 @@ def test_sigterm_ends_it_and_its_processes_without_a_traceback(file, tmp_path):
 def test_one_ticker_names_one_file(file):
     with pytest.raises(TickloomError, match="--ticker X names one instrument, but 2 files are given"):
         run(file, file, "--ticker", "X")
+
+
+def test_the_table_is_whole_in_80_columns():
+    models = ["random_walk", "seasonal_naive", "multihead_lstm"]
+    rows = {
+        "model": models, "rmse": [2.767, 3.821, 27.91], "mase": [1.0, 1.3675, 1.0086], "direction": [np.nan, 1, 0.5],
+        "base_rate": [np.nan, 0.507, 0.507], "coverage_80": [0.821, 1, np.nan], "coverage_95": [0.954, 1, np.nan],
+        "verdict": ["indistinguishable", "worse", "indistinguishable"],
+    }  # fmt: skip
+    later = pd.Series(1.0123, index=models)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(evaluate._verdicts("AAPL", pd.DataFrame(rows), 5, later))
+    text = console.export_text()
+    assert all(it in text for it in (*models, "indistinguishable", "1.3675", "1.0123", "100%", "(50.7%)", "27.91"))
+    assert "…" not in text

@@ -154,7 +154,7 @@ def test_explanations_add_up_and_name_every_feature(fitted, walk):
 def test_a_short_frame_is_refused_with_the_number(walk):
     needed = make("lstm", 5).least_rows
     assert needed == 60 - 1 + 100 + 10
-    with pytest.raises(TickloomError, match=f"{needed - 1} sessions are too few: lstm needs {needed}, after 0 until"):
+    with pytest.raises(TickloomError, match=f"{needed - 1} sessions are too few: lstm needs {needed}; load 1 more"):
         make("lstm", 5).fit(walk.between(200, 200 + needed - 1))
 
 

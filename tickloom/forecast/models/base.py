@@ -86,7 +86,8 @@ class Model(ABC):
         if usable < self.least_rows:
             if self.reads_features:
                 frame.refuse_unknown()
-            begun = f", after {frame.ready} until all features are known" if self.reads_features else ""
+            before = self._first(frame)
+            begun = f", after {before} until all features are known" if before else ""
             raise TickloomError(
                 f"{frame.history.ticker}: {len(frame)} sessions are too few: {self.name} needs {self.least_rows}{begun}"
                 f"; load {self.least_rows - usable} more, or choose a shorter window or horizon"
