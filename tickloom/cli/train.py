@@ -128,6 +128,8 @@ def train(
     typer.echo(f"verdict one session ahead, against the random walk: {manifest.verdict}{but}")
     if report:
         typer.echo(f"report: {report}")
+    if version and "champion" not in version.aliases:
+        typer.echo(f"`tickloom forecast {ticker}` stays with the champion; --version {version.number} asks this one")
 
 
 def _judged(

@@ -37,6 +37,7 @@ def test_a_judged_model_is_written_and_registered(prices, mlflow, tmp_path):
         f"TRA: ridge learned from 700 sessions to {manifest.last_day}: tickloom.XNYS.TRA version 2",
         f"verdict one session ahead, against the random walk: {manifest.verdict}",
         f"report: {tmp_path / 'out' / 'evaluation' / 'report.html'}",
+        "`tickloom forecast TRA` stays with the champion; --version 2 asks this one",
     ]
     assert run.stderr == ""
     assert {(it["model"], it["h"]) for it in manifest.scores} == {
