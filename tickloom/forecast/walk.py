@@ -96,9 +96,11 @@ def fits(
 ) -> Iterator[Fit]:
     """Yield what is to be fitted; a model without chance in it once a fold."""
     for name in models:
+        own = options.get(name, {})
+        chances = seeds if make(name, horizon, **own).random else seeds[:1]
         for fold in folds:
-            for seed in seeds if make(name, horizon, **options.get(name, {})).random else seeds[:1]:
-                yield Fit(name, fold, seed, options.get(name, {}), explain)
+            for seed in chances:
+                yield Fit(name, fold, seed, own, explain)
 
 
 def walk_forward(
