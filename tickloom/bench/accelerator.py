@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import mean, median
@@ -47,7 +47,22 @@ def trained(frame: FeatureFrame, device: str, *, epochs: int = EPOCHS, width: fl
 
 
 def bare(frame: FeatureFrame, device: str, *, epochs: int = EPOCHS, width: float = 1.0) -> Throughput:
-    """Train the same network in the shortest loop that learns from the same windows, with the same precision."""
+    """Train the same network by ``plain_epoch``."""
+    epoch, windows = plain_epoch(frame, device, width=width)
+    moments = [time.perf_counter()]
+    with _busy(device) as shares:
+        for _ in range(epochs):
+            epoch()
+            moments.append(time.perf_counter())
+    return _result(moments, windows, shares)
+
+
+def plain_epoch(frame: FeatureFrame, device: str, *, width: float = 1.0) -> tuple[Callable[[], None], int]:
+    """Return what trains our simple LSTM for one epoch, and how many windows that are.
+
+    It is the shortest loop of torch that learns from the same windows with the same precision and optimizer; windows
+    are made beforehand.
+    """
     model = Lstm(5, width=width)
     rows = model.parts(frame).train
     scale = frame.values[frame.ready :]
@@ -57,19 +72,18 @@ def bare(frame: FeatureFrame, device: str, *, epochs: int = EPOCHS, width: float
     network = BUILDERS["lstm"](len(frame.names), 5, width).to(device)
     optimizer, loss = torch.optim.Adam(network.parameters(), fused=True), torch.nn.HuberLoss()
     mixed = device != "cpu" and torch.cuda.is_bf16_supported()
-    moments = [time.perf_counter()]
-    with _busy(device) as shares:
-        for _ in range(epochs):
-            for batch in torch.split(torch.randperm(len(rows), device=device), model.recipe.batch):
-                optimizer.zero_grad()
-                with torch.autocast(device, torch.bfloat16, enabled=mixed):
-                    found = network(windows[batch])
-                loss(found.float(), targets[batch]).backward()
-                optimizer.step()
-            if device != "cpu":
-                torch.cuda.synchronize()
-            moments.append(time.perf_counter())
-    return _result(moments, len(rows), shares)
+
+    def epoch() -> None:
+        for batch in torch.split(torch.randperm(len(rows), device=device), model.recipe.batch):
+            optimizer.zero_grad()
+            with torch.autocast(device, torch.bfloat16, enabled=mixed):
+                found = network(windows[batch])
+            loss(found.float(), targets[batch]).backward()
+            optimizer.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    return epoch, len(rows)
 
 
 def _result(moments: list[float], windows: int, shares: list[float]) -> Throughput:

@@ -229,23 +229,11 @@ def _gpu(progress: Say) -> tuple[dict[str, float], dict[str, float], dict[str, f
 
 def _bare_epoch(frame: FeatureFrame) -> float:
     """Return the processor seconds of an epoch of the same network in a plain loop over ready windows."""
-    import torch
+    from tickloom.bench import accelerator
 
-    from tickloom.forecast.models.architectures import BUILDERS
-    from tickloom.forecast.windows import parts, windows_at
-
-    split = parts(len(frame), frame.ready, 60, 5, 0.15)
-    rows = split.train
-    mean, deviation = frame.values[frame.ready :].mean(0), frame.values[frame.ready :].std(0)
-    windows = torch.tensor((windows_at(frame.values, rows, 60) - mean) / deviation, dtype=torch.float32)
-    targets = torch.tensor(frame.targets(5)[rows] / 0.01, dtype=torch.float32)
-    network = BUILDERS["lstm"](len(frame.names), 5, 1.0)
-    optimizer, loss = torch.optim.Adam(network.parameters()), torch.nn.HuberLoss()
+    epoch, _ = accelerator.plain_epoch(frame, "cpu")
     begin = time.process_time()
-    for batch in torch.split(torch.randperm(len(rows)), 32):
-        optimizer.zero_grad()
-        loss(network(windows[batch]), targets[batch]).backward()
-        optimizer.step()
+    epoch()
     return time.process_time() - begin
 
 
