@@ -45,7 +45,7 @@ manifests: dev  ## Write manifests/base from the charts; needs helm
 
 # requirements/EXTRA-without.txt names what an image is to be spared of what others ask for
 locks: dev  ## Compile requirements/*.txt from pyproject.toml
-	@for extra in ingest stream operator mlflow pipelines forecast train foundation serve dashboard laptop dev; do \
+	@for extra in ingest stream operator mlflow pipelines forecast train foundation client serve dashboard laptop dev; do \
 	  .venv/bin/uv pip compile pyproject.toml --extra $$extra --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    $$(ls requirements/$$extra-without.txt 2>/dev/null | sed 's/^/--excludes /') \
 	    --no-header --python-version 3.11 --quiet -o requirements/$$extra.txt || exit 1; done

@@ -1,0 +1,1 @@
+"""The forecast service: thin processes around tickloom.serving."""

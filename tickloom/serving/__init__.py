@@ -1,0 +1,1 @@
+"""Forecasts over HTTP: what is asked and answered, the models that answer, and what protects them."""
