@@ -96,7 +96,7 @@ def moment(option: str, text: str | None) -> date | datetime | None:
 
 @contextmanager
 def _session(home: Path | None, keyspace: str | None) -> Iterator["Session"]:
-    from tickloom.cli.addresses import cassandra_address
+    from tickloom.local.addresses import cassandra_address
     from tickloom.settings import settings
     from tickloom.store.connect import connect
 
