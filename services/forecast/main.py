@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import bentoml
 import structlog
@@ -11,6 +11,7 @@ import structlog
 from services.forecast import wiring
 from services.forecast.settings import serve_settings
 from tickloom.logs import configure
+from tickloom.serving.wire import Asked, Wanted
 
 log = structlog.get_logger(__name__)
 configure()
@@ -31,14 +32,17 @@ class Inference:
         self._engine = wiring.engine()
 
     @bentoml.api(batchable=True, max_batch_size=256, max_latency_ms=_LONGEST_S * 1000)
-    def forecast(self, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Forecast."""
-        return self._engine.forecast(asked)  # type: ignore[arg-type,return-value]
+    async def forecast(self, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Forecast; what has to be read or loaded first is left to a thread, so that others need not wait for it."""
+        wanted = cast(list[Asked], asked)
+        if self._engine.ready(wanted):
+            return cast(list[dict[str, Any]], self._engine.forecast(wanted))
+        return cast(list[dict[str, Any]], await asyncio.to_thread(self._engine.forecast, wanted))
 
     @bentoml.api
     def prepare(self, wanted: list[dict[str, Any]]) -> list[str]:
         """Load versions."""
-        return self._engine.prepare(wanted)  # type: ignore[arg-type]
+        return self._engine.prepare(cast(list[Wanted], wanted))
 
     @bentoml.api
     def closes(self) -> list[list[Any]]:
@@ -46,6 +50,8 @@ class Inference:
         return self._engine.closes()
 
 
+# else the schema of the answers is made anew for each, only to find their media type
+Inference.apis["forecast"].output_spec.media_type = "application/json"
 front = wiring.Front()
 
 

@@ -86,6 +86,11 @@ class Cutoffs:
         self._thread: threading.Thread | None = None
         self.trouble: Mapping[tuple[str, str], str] = {}
 
+    @property
+    def held(self) -> Mapping[tuple[str, str], Cutoff]:
+        """The last closes by market and ticker, as they are now."""
+        return self._held
+
     def start(self) -> None:
         """Begin to look for newer bars in a thread."""
         self._thread = threading.Thread(target=self._look, name="cutoffs", daemon=True)
@@ -114,10 +119,6 @@ class Cutoffs:
         if as_of is None or as_of >= found.day:
             return found
         return self._at(found.history, as_of)
-
-    def held(self) -> Mapping[tuple[str, str], Cutoff]:
-        """Return the last closes by market and ticker."""
-        return dict(self._held)
 
     def _at(self, history: History, as_of: int) -> Cutoff:
         end = int(np.searchsorted(history.day, as_of, side="right"))

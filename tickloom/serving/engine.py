@@ -68,9 +68,20 @@ class Engine:
         found = self.forecast([{**it, "levels": [0.8, 0.95], "as_of": None, "why": False} for it in wanted])
         return [it.get("refused", "") for it in found]
 
+    def ready(self, asked: Sequence[Asked]) -> bool:
+        """Return whether all of it can be forecast without reading or loading anything first."""
+        held = self._cutoffs.held
+        return self._cached and all(
+            it["as_of"] is None
+            and (cutoff := held.get((it["market"], it["ticker"]))) is not None
+            and (known := self._prepared.get(((it["market"], it["ticker"], it["version"]), cutoff.day))) is not None
+            and known.cutoff is cutoff
+            for it in asked
+        )
+
     def closes(self) -> list[list[Any]]:
         """Return market, ticker, last session (days since 1970) and its close of all tickers asked for so far."""
-        return [[*key, it.day, float(it.history.close[-1])] for key, it in self._cutoffs.held().items()]
+        return [[*key, it.day, float(it.history.close[-1])] for key, it in list(self._cutoffs.held.items())]
 
     def forecast(self, asked: Sequence[Asked]) -> list[Made]:
         """Return a forecast, or why there is none, for each that is asked for; one does not spoil the others."""
