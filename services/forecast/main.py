@@ -51,7 +51,8 @@ class Inference:
 
 
 # else the schema of the answers is made anew for each, only to find their media type
-Inference.apis["forecast"].output_spec.media_type = "application/json"
+_inference: Any = Inference  # what BentoML has made of it
+_inference.apis["forecast"].output_spec.media_type = "application/json"
 front = wiring.Front()
 
 
