@@ -195,7 +195,7 @@ class Spec(Model):
     @field_validator("arms")
     @classmethod
     def _arms_agree(cls, value: tuple[Arm, ...], info: ValidationInfo) -> tuple[Arm, ...]:
-        found = _wrong_arms(value, info.data.get("mode", "fixed"))
+        found = _wrong_arms(value, info.data.get("mode", "championChallenger"))
         if found:
             raise mistakes(found)
         return value

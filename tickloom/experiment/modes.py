@@ -24,10 +24,11 @@ class Weights:
     epoch: int
     values: Mapping[str, float]
 
-    def without(self, arm: str) -> "Weights":
+    def without(self, arm: str, epoch: int) -> "Weights":
         """Return these weights after an arm was taken out: the champion takes over what was its share.
 
-        It takes no part any more, not even in the shadow.
+        It takes no part any more, not even in the shadow. They are recorded under ``epoch``, a number that the
+        experiment had for no other weights.
 
         Raises
         ------
@@ -37,7 +38,7 @@ class Weights:
         if arm == CHAMPION or arm not in self.values:
             raise TickloomError(f"arm {arm!r} cannot be taken out; these can: {', '.join(sorted(self._others()))}")
         kept = {name: value for name, value in self.values.items() if name != arm}
-        return Weights(self.epoch + 1, {**kept, CHAMPION: kept[CHAMPION] + self.values[arm]})
+        return Weights(epoch, {**kept, CHAMPION: kept[CHAMPION] + self.values[arm]})
 
     def _others(self) -> list[str]:
         return [name for name in self.values if name != CHAMPION]

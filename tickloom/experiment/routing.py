@@ -102,7 +102,7 @@ class Split:
 class _Table:
     """What an experiment is at one epoch, made once so that a request makes nothing."""
 
-    __slots__ = ("arms", "epoch", "experiment", "header", "needed", "shadows", "split", "stickiness", "tickers")
+    __slots__ = ("arms", "epoch", "experiment", "header", "needed", "shadows", "split", "stickiness")
 
     def __init__(self, experiment: Experiment, weights: Weights) -> None:
         strangers = [arm for arm in weights.values if arm not in experiment.arms]
@@ -112,7 +112,6 @@ class _Table:
             )
         self.experiment = experiment.name
         self.epoch = weights.epoch
-        self.tickers = experiment.spec.tickers and frozenset(experiment.spec.tickers)
         self.arms = tuple(arm for arm in experiment.arms if arm in weights.values)
         self.needed = frozenset(self.arms)
         self.split = Split(experiment.salt, weights.values)
@@ -151,10 +150,15 @@ class Router:
         strangers = given.keys() - {it.name for it in listed}
         if strangers:
             raise TickloomError(f"weights of unknown experiments: {', '.join(sorted(strangers))}")
-        self._markets: dict[str, list[_Table]] = {}
+        self._tickers: dict[tuple[str, str], _Table] = {}
+        self._markets: dict[str, _Table] = {}
         for experiment in listed:
             table = _Table(experiment, given.get(experiment.name) or initial(experiment.spec))
-            self._markets.setdefault(experiment.spec.market, []).append(table)
+            market = experiment.spec.market
+            if experiment.spec.tickers is None:
+                self._markets[market] = table
+            else:
+                self._tickers.update({(market, ticker): table for ticker in experiment.spec.tickers})
 
     def assign(
         self,
@@ -172,12 +176,12 @@ class Router:
         client
             Who asks, by the name that its key or token gives.
         headers
-            Of the request, their names in small letters.
+            Of the request, their names in small letters; an empty one is a missing one.
         available
             Arms that have a model for the ticker; None means all. A ticker that lacks one takes no part: what its
             champion answered could be compared with nothing.
         """
-        table = self._table(market, ticker)
+        table = self._tickers.get((market, ticker)) or self._markets.get(market)
         if table is None:
             return Assignment(DEFAULT, CHAMPION, client, "no experiment", ())
         if available is not None and not table.needed <= available:
@@ -189,14 +193,8 @@ class Router:
             key = ticker
         else:
             value = (headers or {}).get(table.header)
-            key, reason = (client, "header missing") if value is None else (value, reason)
+            key, reason = (client, "header missing") if not value else (value, reason)
         arm = table.split.arm(key)
         if table.split.only is not None:
             reason = "one arm"
         return Assignment(table.experiment, arm, key, reason, table.shadows[arm], table.epoch)
-
-    def _table(self, market: str, ticker: str) -> _Table | None:
-        for table in self._markets.get(market, ()):
-            if table.tickers is None or ticker in table.tickers:
-                return table
-        return None

@@ -9,6 +9,7 @@ import yaml
 from tests.unit.experiment.made import ARMS, document, experiment
 from tickloom.errors import ConfigurationError
 from tickloom.experiment.manifest import TAG, check_together, from_tags, load, parse
+from tickloom.experiment.page import EXAMPLE
 
 CHAMPION = {"name": "champion", "weight": 0.9}
 LSTM = {"name": "lstm", "weight": 0.1}
@@ -142,6 +143,11 @@ def test_what_is_no_mapping_is_refused():
 
 def write(path, *documents):
     path.write_text(yaml.safe_dump_all(documents))
+
+
+def test_the_example_of_the_page_is_read():
+    (found,) = yaml.safe_load_all(EXAMPLE)
+    assert parse(found).spec.mode == "canary"
 
 
 def test_a_folder_is_read_as_a_config_map_is_mounted(tmp_path):

@@ -80,9 +80,9 @@ def test_what_has_no_ramp_is_refused():
 
 
 def test_what_is_taken_out_gives_its_share_to_the_champion():
-    found = Weights(4, {"champion": 0.6, "gbm": 0.2, "lstm": 0.2}).without("gbm")
-    assert found.epoch == 5
+    found = Weights(4, {"champion": 0.6, "gbm": 0.2, "lstm": 0.2}).without("gbm", 7)
+    assert found.epoch == 7
     assert found.values == pytest.approx({"champion": 0.8, "lstm": 0.2})
     for arm in ("champion", "tcn"):
         with pytest.raises(TickloomError, match=r"cannot be taken out; these can: lstm"):
-            found.without(arm)
+            found.without(arm, 8)

@@ -180,6 +180,15 @@ def test_tickers_without_experiment_have_the_champion():
     assert Router([]).assign("XCAS", "ATW", client="desk") == expected
 
 
+def test_each_ticker_has_its_own_experiment():
+    router = Router(
+        [experiment("one", tickers=["ATW", "BCP"]), experiment("two", tickers=["IAM"]), experiment("us", market="XNYS")]
+    )
+    asked = [("XCAS", "ATW"), ("XCAS", "BCP"), ("XCAS", "IAM"), ("XNYS", "AAPL"), ("XCAS", "CIH"), ("XNYS", "ATW")]
+    found = [router.assign(market, ticker, client="desk").experiment for market, ticker in asked]
+    assert found == ["one", "one", "two", "us", "default", "us"]
+
+
 def test_a_ticker_that_lacks_an_arm_takes_no_part():
     router = Router([experiment()])
     found = router.assign("XCAS", "ATW", client="desk", available={"champion"})
@@ -188,7 +197,7 @@ def test_a_ticker_that_lacks_an_arm_takes_no_part():
 
 
 def test_an_arm_that_was_taken_out_is_not_needed_and_no_shadow():
-    weights = Weights(3, {"champion": 0.9, "lstm": 0.1}).without("lstm")
+    weights = Weights(3, {"champion": 0.9, "lstm": 0.1}).without("lstm", 4)
     router = Router([experiment()], {"lstm-on-casablanca": weights})
     found = router.assign("XCAS", "ATW", client="desk", available={"champion"})
     assert found == Assignment("lstm-on-casablanca", "champion", "desk", "one arm", (), 4)
@@ -201,11 +210,12 @@ def test_an_arm_that_was_taken_out_is_not_needed_and_no_shadow():
         ("ticker", "ATW", "weights"),
         ("header:X-Desk", "fixed income", "weights"),
         ("header:X-Floor", "desk", "header missing"),
+        ("header:X-Empty", "desk", "header missing"),
     ],
 )
 def test_what_sticks(stickiness, key, reason):
     router = Router([experiment(stickiness=stickiness)])
-    found = router.assign("XCAS", "ATW", client="desk", headers={"x-desk": "fixed income"})
+    found = router.assign("XCAS", "ATW", client="desk", headers={"x-desk": "fixed income", "x-empty": ""})
     assert (found.key, found.reason) == (key, reason)
     assert found.arm == Split("lstm-on-casablanca", {"champion": 0.9, "lstm": 0.1}).arm(key)
 
