@@ -10,9 +10,10 @@ import yaml
 from operators.streamjob.fields import CANNOT
 from operators.streamjob.names import GROUP, PLURAL, VERSION
 from operators.streamjob.status import Status
+from tickloom.manifest.model import Metadata
 from tickloom.market.instruments import SHIPPED, read_instruments
 from tickloom.market.intervals import INTERVALS
-from tickloom.stream.job import Metadata, Spec
+from tickloom.stream.job import Spec
 
 Schema = dict[str, Any]
 NAME = f"{PLURAL}.{GROUP}"

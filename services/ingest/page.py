@@ -4,6 +4,7 @@ from pydantic import BaseModel
 
 from services.ingest.config import KINDS, Backoff, Source
 from services.ingest.metrics import Metrics
+from tickloom.manifest.page import fields_table
 
 _HEAD = """# Ingest
 
@@ -65,14 +66,7 @@ def render() -> str:
 
 def _table(title: str, model: type[BaseModel], without: tuple[str, ...]) -> str:
     says = "" if title.startswith(("every", "`backoff")) else f"{model.__doc__}\n\n"
-    rows = [f"### {title[0].upper()}{title[1:]}\n\n{says}| field | default | what it is |\n|---|---|---|"]
-    for name, info in model.model_fields.items():
-        if name in without or name == "kind":
-            continue
-        required, default = info.is_required(), info.get_default(call_default_factory=False)
-        shown = "required" if required else "" if default in (None, {}) or info.default_factory else f"`{default}`"
-        rows.append(f"| `{info.alias or name}` | {shown} | {info.description} |")
-    return "\n".join(rows) + "\n"
+    return f"### {title[0].upper()}{title[1:]}\n\n{says}{fields_table(model, (*without, 'kind'))}"
 
 
 def _metrics() -> str:

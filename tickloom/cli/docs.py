@@ -14,6 +14,7 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "settings": ("tickloom.settings_page", ("settings.md",)),
     "streamjob": ("operators.streamjob.page", ("streamjob.md",)),
     "ingest": ("services.ingest.page", ("ingest.md",)),
+    "experiments": ("tickloom.experiment.page", ("experiments.md",)),
     "crd": (
         "operators.streamjob.crd",
         (
@@ -58,6 +59,12 @@ def streamjob(check: Check = False, folder: Folder = _HERE) -> None:
 def ingest(check: Check = False, folder: Folder = _HERE) -> None:
     """Write docs/ingest.md from the models of the ingest service's configuration."""
     _make(["ingest"], folder, check)
+
+
+@app.command(epilog="Example: tickloom docs experiments --check")
+def experiments(check: Check = False, folder: Folder = _HERE) -> None:
+    """Write docs/experiments.md from the models of an experiment."""
+    _make(["experiments"], folder, check)
 
 
 @app.command(epilog="Example: tickloom docs crd")

@@ -23,17 +23,31 @@ def read_yaml(path: Path, kind: str, where: str) -> list[Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        return [item for item in yaml.load_all(text, _Loader) if item is not None]
     except FileNotFoundError:
         raise ConfigurationError(f"{path}: there is no such file; {where}") from None
     except IsADirectoryError:
         raise ConfigurationError(f"{path}: is a folder; name the file of {kind}") from None
     except OSError as error:
         raise ConfigurationError(f"{path}: not readable: {error.strerror or error}") from None
-    except _RepeatedKeyError as error:
-        raise ConfigurationError(f"{path}, {error}") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not readable as YAML: {error}") from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, origin: str) -> list[Any]:
+    """Return the documents of a text of YAML, without empty ones.
+
+    Raises
+    ------
+    ConfigurationError
+        It is no YAML, or has a key twice; ``origin`` says of what.
+    """
+    try:
+        return [item for item in yaml.load_all(text, _Loader) if item is not None]
+    except _RepeatedKeyError as error:
+        raise ConfigurationError(f"{origin}, {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{origin}: not readable as YAML: {error}") from None
 
 
 class _RepeatedKeyError(Exception):

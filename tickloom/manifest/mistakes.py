@@ -21,6 +21,10 @@ PATTERNS = {
         "an object's name: 1 to 253 small letters, digits, '-' and '.', the first and last a letter or digit"
     ),
     r"^[a-zA-Z0-9._-]{1,249}$": "a topic's name: 1 to 249 letters, digits, '.', '_' and '-'",
+    r"^(client|ticker|header:[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64})$": (
+        "what stays with its arm: client, ticker, or header:NAME such as header:X-Desk"
+    ),
+    r"^([1-9][0-9]{0,8}|[A-Za-z][A-Za-z0-9_-]{0,127})$": "an alias or a version of a registered model: champion, 7",
     r"^[a-z][a-z0-9_]{0,47}$": "a keyspace: 1 to 48 small letters, digits and '_', the first a letter",
 }
 """What the patterns of fields mean."""
@@ -41,6 +45,12 @@ def mistake(field: str, text: str) -> PydanticCustomError:
     return PydanticCustomError("mistake", "{text}", {"text": text, "field": field})
 
 
+def mistakes(found: Sequence[tuple[tuple[str | int, ...], str]]) -> PydanticCustomError:
+    """Return what a validator raises that has found several: the place of each below its field, and what it is."""
+    text = "; ".join(what for _, what in found)
+    return PydanticCustomError("mistakes", "{text}", {"text": text, "found": tuple(found)})
+
+
 def sentences(errors: Sequence[ErrorDetails], root: type[BaseModel]) -> list[str]:
     """Return a sentence for each mistake in a document of the model ``root``.
 
@@ -48,10 +58,17 @@ def sentences(errors: Sequence[ErrorDetails], root: type[BaseModel]) -> list[str
     """
     places = [item["loc"] for item in errors]
     return [
-        _sentence(item, root)
+        text
         for item in errors
         if item["type"] != "too_short" or not any(_below(place, item["loc"]) for place in places)
+        for text in _sentences(item, root)
     ]
+
+
+def _sentences(item: ErrorDetails, root: type[BaseModel]) -> list[str]:
+    if item["type"] != "mistakes":
+        return [_sentence(item, root)]
+    return [f"{_path((*item['loc'], *place))}: {text}" for place, text in item["ctx"]["found"]]
 
 
 def _below(place: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:

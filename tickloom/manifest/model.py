@@ -9,6 +9,8 @@ DURATION = r"^[1-9][0-9]{0,4}(ms|s|m|h|d)$"
 Duration = Annotated[str, Field(pattern=DURATION)]
 Quantity = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}(m|[KMGT]i?)?$")]
 """Kubernetes' way to write an amount: ``500m``, ``2``, ``10Gi``."""
+Ticker = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,15}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 """Name of an object of Kubernetes."""
 
@@ -25,3 +27,12 @@ class Model(BaseModel):
     """A frozen part of a file: camelCase in YAML, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class Metadata(BaseModel):
+    """The part of Kubernetes' object metadata that matters on one machine."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: Name
+    namespace: str = "default"

@@ -5,7 +5,7 @@ The operator imports this module to validate manifests, so it needs neither nump
 
 import csv
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -117,6 +117,31 @@ def instruments(market: str | None = None) -> Mapping[str, Instrument]:
     extra = settings().instruments
     found = read_instruments(SHIPPED) | (read_instruments(extra) if extra is not None else {})
     return MappingProxyType({k: v for k, v in sorted(found.items()) if market in (None, v.exchange)})
+
+
+def known_market(value: str) -> str:
+    """Return ``value``, or raise a `ValueError` that names the markets of the known instruments."""
+    known = sorted({item.exchange for item in instruments().values()})
+    if value not in known:
+        raise ValueError(f"market {value!r} is unknown; known: {', '.join(known)}")
+    return value
+
+
+def unlisted(tickers: Iterable[str], market: str) -> list[str]:
+    """Return a sentence with near names for each ticker that no list of instruments has for the market."""
+    known = instruments(market)
+    said = []
+    for ticker in tickers:
+        if ticker in known:
+            continue
+        close = difflib.get_close_matches(ticker, known, n=3, cutoff=0.6)
+        hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(sorted(known)[:12])}, …;"
+        said.append(
+            f"ticker {ticker!r} is in no instrument list of {market}; {hint} "
+            "list further ones in the CSV that TICKLOOM_INSTRUMENTS names, for a cluster in the ConfigMap of the "
+            "charts' global.market.instruments"
+        )
+    return said
 
 
 def find(ticker: str) -> Instrument:

@@ -1,22 +1,20 @@
 """The ``StreamJob`` resource: what a person writes, with every default and every rule."""
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from tickloom.errors import ConfigurationError
 from tickloom.manifest.document import read_yaml
 from tickloom.manifest.mistakes import mistake, sentences
-from tickloom.manifest.model import Model
-from tickloom.market.instruments import instruments
+from tickloom.manifest.model import Metadata, Model, Ticker
+from tickloom.market.instruments import known_market, unlisted
 from tickloom.stream.deployment import Autoscaling, Checkpoint, Restart, Retention, Runtime, Upgrade
 from tickloom.stream.processing import Processors, Sinks, Source, Trigger
 
 API_VERSION = "tickloom.dev/v1alpha1"
-Ticker = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,15}$")]
 
 
 class Spec(Model):
@@ -65,34 +63,14 @@ class Spec(Model):
     @field_validator("market")
     @classmethod
     def _known_market(cls, value: str) -> str:
-        known = sorted({item.exchange for item in instruments().values()})
-        if value not in known:
-            raise ValueError(f"market {value!r} is unknown; known: {', '.join(known)}")
-        return value
+        return known_market(value)
 
     @model_validator(mode="after")
     def _tickers_trade_on_market(self) -> "Spec":
-        known = instruments(self.market)
-        strangers = [ticker for ticker in self.tickers if ticker not in known]
+        strangers = unlisted(self.tickers, self.market)
         if strangers:
-            close = difflib.get_close_matches(strangers[0], known, n=3, cutoff=0.6)
-            hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(sorted(known)[:12])}, …;"
-            raise mistake(
-                "tickers",
-                f"ticker {strangers[0]!r} is in no instrument list of {self.market}; {hint} "
-                "list further ones in the CSV that TICKLOOM_INSTRUMENTS names, for a cluster in the ConfigMap of the "
-                "charts' global.market.instruments",
-            )
+            raise mistake("tickers", strangers[0])
         return self
-
-
-class Metadata(BaseModel):
-    """The part of Kubernetes' object metadata that matters on one machine."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    name: str = Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
-    namespace: str = "default"
 
 
 class StreamJob(Model):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tickloom.errors import ConfigurationError, TickloomError
+from tickloom.experiment.manifest import Experiment
 from tickloom.manifest.mistakes import PATTERNS
 from tickloom.manifest.model import milliseconds
 from tickloom.stream.job import StreamJob, load, parse, read_document
@@ -93,7 +94,7 @@ def test_all_mistakes_are_told_at_once():
     assert len(str(error.value).splitlines()) == 2
 
 
-def test_every_pattern_of_the_manifest_has_words():
+def test_every_pattern_of_the_manifests_has_words():
     def patterns(schema):
         if isinstance(schema, dict):
             yield from [schema["pattern"]] if isinstance(schema.get("pattern"), str) else []
@@ -101,7 +102,7 @@ def test_every_pattern_of_the_manifest_has_words():
         for part in schema if isinstance(schema, list) else []:
             yield from patterns(part)
 
-    assert set(patterns(StreamJob.model_json_schema())) == set(PATTERNS)
+    assert set(patterns([StreamJob.model_json_schema(), Experiment.model_json_schema()])) == set(PATTERNS)
 
 
 def test_tickers_that_yaml_reads_as_something_else_are_told_alone(tmp_path):
