@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from tickloom.errors import TickloomError
 from tickloom.experiment.evidence import SHARES, adjusted, begin, confidence, purses, settle, update
@@ -164,10 +165,29 @@ def test_bounds_hold_the_mean_and_shrink(horizon):
 
 def test_bounds_exclude_0_where_betting_against_it_has_won():
     moved = np.random.default_rng(4).normal(0.1, 0.3, 300).clip(-1, 1)
-    for until in (20, 60, 120, 180, 240, 300):
-        state = after(moved[:until])
-        low, _ = confidence(state, 0.1)
-        assert (state.e_values[0] >= 20) == (low >= 0)
+    trail = after(moved).trail[:, 0]
+    first = int(np.argmax(trail >= 20))
+    assert trail[first - 1] >= 10  # nearly, which alpha = 0.1 to both sides together does not take for enough
+    for until in (20, first, first + 1):
+        low, _ = confidence(after(moved[:until]), 0.1)
+        assert (low >= 0) == (until == first + 1)
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+@pytest.mark.parametrize("mean", [-0.6, 0.4])
+def test_the_true_mean_is_seldom_below_the_lower_bound_at_any_time(horizon, mean):
+    runs, rng = 2000, np.random.default_rng(5)
+    # coins that are seldom 1 or seldom -1, whose mean is hard to bound; overlapping ones share what they are made of
+    drawn = np.where(rng.random((runs, 150 + horizon - 1)) < (1 + mean) / 2, 1.0, -1.0)
+    moved = np.lib.stride_tricks.sliding_window_view(drawn, horizon, axis=1).mean(axis=-1)
+    held, excluded = purses(horizon, (runs,)), np.zeros(runs, bool)
+    for number in range(150):
+        held = settle(held, (moved[:, number] - mean) / (1 + mean))  # as confidence() does for each mean
+        excluded |= held.left >= 40
+    assert 0 < excluded.sum() <= binom.ppf(0.999, runs, 0.025)
+    some = np.flatnonzero(excluded)[0]
+    lows = [confidence(after(moved[some, :until], horizon))[0] for until in range(1, 151, 4)]
+    assert max(lows) > mean - 0.05
 
 
 def test_before_any_cutoff_nothing_is_known():

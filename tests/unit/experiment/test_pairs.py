@@ -40,6 +40,11 @@ def test_equal_forecasts_of_a_ticker_leave_the_others_difference_as_it_is():
     assert np.isnan(clustered(np.zeros(2), np.ones(2), np.ones(2), np.ones(2)))
 
 
+def test_a_ticker_without_an_outcome_is_left_out_of_the_scale_too():
+    y, a, b = np.array([[0.03, np.nan], [0.0, 0.0], [0.02, 0.02]])
+    assert clustered(y, a, b, np.ones(2)) == pytest.approx(1)
+
+
 def test_a_frame_gives_what_a_loop_over_its_cutoffs_gives():
     frame = rows().assign(weight=lambda it: 1 + it["cutoff"] % 3 + (it["ticker"] == "IAM"))
     cutoffs, found = differences(frame.sample(frac=1, random_state=1), 1)
