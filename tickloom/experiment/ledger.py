@@ -1,5 +1,6 @@
 """The forecast ledger's writer: every forecast once, off the way of the answer, through an absent store."""
 
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
@@ -26,6 +27,8 @@ CAPACITY = 100_000
 """Forecasts that wait for an absent store: a minute of 1,600 new ones a second."""
 MOST_IN_FLIGHT = 16
 TIMEOUT_S = 5.0
+UNFIT = (struct.error, TypeError, ValueError, OverflowError)
+"""What the driver raises for a value that it cannot write."""
 CLOSE_S = 10.0
 
 
@@ -117,23 +120,33 @@ class IntoCassandra:
 
 def _write(session: Session, wave: list[list[Forecast]], taken: Taken) -> None:
     """Send batches of different partitions together, and note what became of each."""
-    rows = [[ledger_row(forecast) for forecast in batch] for batch in wave]
-    sent = [insert_once(session, it, TIMEOUT_S) for it in rows]
-    for batch, mine, future in zip(wave, rows, sent, strict=True):
+    sent = []
+    for batch in wave:
         try:
-            repeated = sum(not _same(*pair) for pair in others(session, mine, future, TIMEOUT_S))
+            rows = [ledger_row(forecast) for forecast in batch]
+            sent.append((batch, rows, insert_once(session, rows, TIMEOUT_S)))
+        except UNFIT as error:
+            _refuse(batch, error, taken)
+    for batch, rows, future in sent:
+        try:
+            repeated = sum(not _same(*pair) for pair in others(session, rows, future, TIMEOUT_S))
             served = [prediction_row(forecast) for forecast in batch if not forecast.shadow]
             if served:
                 insert_predictions(session, served, TIMEOUT_S).result()
         except InvalidRequest as error:  # what Cassandra calls wrong stays wrong
-            log.error("Cassandra refuses forecasts of the ledger", ticker=batch[0].ticker, error=str(error))
-            taken.lost += len(batch)
+            _refuse(batch, error, taken)
         except Exception as error:
             taken.again += batch
             taken.error = TickloomError(first_reason(error))
         else:
             taken.repeated += repeated
             taken.written += len(batch) - repeated
+
+
+def _refuse(batch: list[Forecast], error: Exception, taken: Taken) -> None:
+    """Give up forecasts that would hold up all others for ever."""
+    log.error("forecasts do not fit the ledger", ticker=batch[0].ticker, lost=len(batch), error=first_reason(error))
+    taken.lost += len(batch)
 
 
 def _same(mine: Row, found: Row) -> bool:
