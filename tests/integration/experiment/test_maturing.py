@@ -30,8 +30,8 @@ def close(session, ticker):
         days = [day_of(CUTOFF + after) for after in closes]
         opens = [int(datetime(it.year, it.month, it.day, 14, 30, tzinfo=UTC).timestamp() * 1e6) for it in days]
         values = dict.fromkeys(("open", "high", "low", "close"), np.array(list(closes.values()), float))
-        given = {"time_us": opens, "day": pa.array(days, pa.date32()), "final": [final] * len(days)}
-        writer.write("bars", bars(ticker, len(days), interval="1d", day=days[0], **given, **values))
+        table = bars(ticker, len(days), interval="1d", day=days[0], time_us=opens, final=[final] * len(days), **values)
+        writer.write("bars", table.drop_columns(["day"]).append_column("day", pa.array(days, pa.date32())))
         writer.flush()
 
     return write
@@ -142,7 +142,10 @@ def test_what_models_reached_is_written_beside_the_random_walk_and_the_same_agai
     close({1 + day: 100.0 + day % 9 for day in range(40)})
     for _ in range(2):
         run(session, ticker)
-        query = "SELECT metric, horizon, value, baseline, rows, cutoff FROM model_performance WHERE ticker = %s AND interval = %s AND model = %s"
+        query = (
+            "SELECT metric, horizon, value, baseline, rows, cutoff FROM model_performance "
+            "WHERE ticker = %s AND interval = %s AND model = %s"
+        )
         rows = {row[0]: row[1:] for row in session.execute(query, (ticker, "1d", "lstm"))}
         assert set(rows) == {"mae", "rmse", "rmsse", "coverage_80", "coverage_95", "direction"}
         horizon, value, baseline, count, cutoff = rows["mae"]
