@@ -4,15 +4,13 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tickloom.cli.addresses import store_session
 from tickloom.cli.options import AsJson, Home
 from tickloom.errors import TickloomError
 
@@ -55,7 +53,7 @@ def score(
     if market is not None and market not in MARKETS:
         raise TickloomError(f"market {market!r} is unknown; known: {', '.join(MARKETS)}")
     first = None if since is None else _days(since)
-    with _session(home) as session:
+    with store_session(home) as session:
         tally = score_ledger(
             session, time.time_ns() // 1000, experiment=experiment, ticker=ticker, market=market, first_cutoff=first,
             progress=lambda name: typer.echo(f"scoring {name}", err=True),
@@ -74,7 +72,7 @@ def score(
         typer.echo(f"{tally.unusable:,} forecasts have a price that is none, and cannot be scored", err=True)
 
 
-@app.command(epilog="Example: tickloom ledger show ATW --experiment lstm-on-casablanca --horizon 1 --limit 10")
+@app.command(epilog="Example: tickloom ledger show ATW --experiment lstm-on-casablanca")
 def show(
     ticker: Annotated[str, typer.Argument(help="Ticker, for example ATW.")],
     experiment: Annotated[str, typer.Option(help="Name of the experiment.")] = DEFAULT,
@@ -87,7 +85,7 @@ def show(
     """Print forecasts and what became of them, newest first, and a summary of cutoffs that every arm has forecast."""
     from tickloom.experiment.maturing import entries
 
-    with _session(home) as session:
+    with store_session(home) as session:
         forecasts, scores = entries(session, experiment, ticker)
         if not forecasts:
             raise TickloomError(_nothing(session, experiment, ticker))
@@ -222,16 +220,3 @@ def _days(text: str) -> int:
         return days_of(date.fromisoformat(text))
     except ValueError:
         raise TickloomError(f"--since {text!r} is no date; write it as 2024-03-15") from None
-
-
-@contextmanager
-def _session(home: Path | None) -> "Iterator[Session]":
-    from tickloom.cli.addresses import cassandra_address
-    from tickloom.settings import settings
-    from tickloom.store.connect import connect
-
-    session = connect(cassandra_address(home), settings().keyspace)
-    try:
-        yield session
-    finally:
-        session.cluster.shutdown()
