@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tickloom.cli.addresses import store_session
+from tickloom.cli.forecasting import installed, orderly
 from tickloom.cli.options import AsJson, Home
 from tickloom.errors import TickloomError
 
@@ -32,6 +33,8 @@ DEFAULT = "default"
 
 
 @app.command(epilog="Example: tickloom ledger score --experiment lstm-on-casablanca --json")
+@installed()
+@orderly()
 def score(
     experiment: Annotated[str | None, typer.Option(help="Only forecasts of this experiment; default all.")] = None,
     ticker: Annotated[str | None, typer.Option(help="Only forecasts of this ticker; default all.")] = None,
@@ -73,6 +76,7 @@ def score(
 
 
 @app.command(epilog="Example: tickloom ledger show ATW --experiment lstm-on-casablanca")
+@installed()
 def show(
     ticker: Annotated[str, typer.Argument(help="Ticker, for example ATW.")],
     experiment: Annotated[str, typer.Option(help="Name of the experiment.")] = DEFAULT,

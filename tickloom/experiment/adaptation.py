@@ -46,10 +46,14 @@ def adapted(
 
 
 def applied(residuals: ConformalResiduals, misses: Mapping[int, Misses]) -> ConformalResiduals:
-    """Return a model's past errors with the shares of misses of an arm, by horizon; what is not given stays."""
+    """Return a model's past errors with its shares of misses moved as an arm's have moved, by horizon.
+
+    A model that was saved with shares of its own, as those with ``aci`` are, goes on from them; a horizon that is not
+    given stays as it is.
+    """
     table = residuals.misses.copy()
     for horizon, of_level in misses.items():
         for at, level in enumerate(residuals.levels):
             if horizon <= residuals.horizon and level in of_level:
-                table[horizon - 1, at] = of_level[level]
-    return replace(residuals, misses=table)
+                table[horizon - 1, at] += of_level[level] - (1 - level)
+    return replace(residuals, misses=np.clip(table, 0, 1))

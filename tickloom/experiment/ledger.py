@@ -41,7 +41,8 @@ class LedgerWriter:
     Parameters
     ----------
     store
-        Opens a session with a keyspace; called in the writer's thread, again until it succeeds. None: no Cassandra.
+        Opens a session with a keyspace, which is left open; called in the writer's thread, again until it succeeds.
+        None: no Cassandra.
     producer
         Of the topic, for this writer alone; None: no Kafka.
     topic
@@ -49,7 +50,7 @@ class LedgerWriter:
     capacity
         Forecasts that may wait for each of the two; further ones are dropped, counted and told.
     registry
-        Of the metrics ``tickloom_ledger_*``.
+        Where the metrics ``tickloom_ledger_*`` are shown; None: nowhere.
     """
 
     def __init__(

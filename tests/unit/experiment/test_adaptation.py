@@ -1,5 +1,7 @@
 """Intervals find back to their coverage when the market gets wilder than the errors that they are made from."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -55,8 +57,14 @@ def test_it_stays_a_share_and_applies_to_its_own_horizon_alone():
     never = adapted([outcome(day, inside=False) for day in range(200)])["AAPL", "champion", 1]
     assert never == {0.8: 0.0, 0.95: 0.0}
     changed = applied(RESIDUALS, {1: never, 9: never})
-    assert changed.misses.tolist() == [[0.0, 0.0], [0.2, 0.05]]
+    assert changed.misses == pytest.approx(np.array([[0.0, 0.0], [0.2, 0.05]]))
     assert RESIDUALS.misses.tolist() == [[0.2, 0.05], [0.2, 0.05]]
+
+
+def test_a_model_that_was_saved_with_shares_of_its_own_goes_on_from_them():
+    saved = dataclasses.replace(RESIDUALS, method="aci", misses=np.array([[0.15, 0.04], [0.25, 0.06]]))
+    once = adapted([outcome(0, inside=True)])["AAPL", "champion", 1]
+    assert applied(saved, {1: once}).misses == pytest.approx(np.array([[0.152, 0.0405], [0.25, 0.06]]))
 
 
 def test_unknown_intervals_move_nothing():
