@@ -103,8 +103,8 @@ def _show(console: Any, home: Path, manifest: Path, spec: "Spec", files: list[Pa
     from tickloom.bus.roles import ROLES
     from tickloom.bus.topics import create
     from tickloom.cli import run, show
-    from tickloom.cli.addresses import kafka_address
     from tickloom.cli.showing import Query
+    from tickloom.local.addresses import kafka_address
 
     kafka = kafka_address(home)
     topic = f"demo-prices-{int(time.time())}"

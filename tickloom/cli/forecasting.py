@@ -141,7 +141,7 @@ def history(
     rules: dict[str, Any] = {"most_gap": max_gap, "allow_jumps": allow_jumps}
     market = market_of(ticker, market)
     if data is None:
-        from tickloom.cli.addresses import cassandra_address
+        from tickloom.local.addresses import cassandra_address
         from tickloom.settings import settings
         from tickloom.store.connect import connect
 
@@ -217,13 +217,7 @@ def frame(found: "History") -> "FeatureFrame":
 
 def registry(uri: str | None, home: Path | None) -> "Registry":
     """Return the models of an MLflow; without one, those of a database in the folder of the embedded stack."""
+    from tickloom.forecast.registry import Registry, local_uri
     from tickloom.settings import settings
 
-    chosen = uri or settings().mlflow
-    if chosen is None:
-        folder = (home or settings().home).resolve() / "mlflow"
-        folder.mkdir(parents=True, exist_ok=True)
-        chosen = f"sqlite:///{folder / 'mlflow.db'}"
-    from tickloom.forecast.registry import Registry
-
-    return Registry(chosen)
+    return Registry(uri or settings().mlflow or local_uri(home or settings().home))

@@ -172,7 +172,7 @@ def yahoo(
 
 
 def _run(delivery: "Delivery", bootstrap: str | None, topic: str | None, home: Path | None, as_json: bool) -> None:
-    from tickloom.cli.addresses import kafka_address
+    from tickloom.local.addresses import kafka_address
 
     where = "" if delivery.dry_run else bootstrap or kafka_address(home)
     if not delivery.run(where, topic, as_json):

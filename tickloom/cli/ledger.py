@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tickloom.cli.addresses import store_session
 from tickloom.cli.forecasting import installed, orderly
 from tickloom.cli.options import AsJson, Home
 from tickloom.errors import TickloomError
+from tickloom.local.addresses import store_session
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session

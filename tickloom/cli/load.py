@@ -38,7 +38,7 @@ def load(
             f"--ticker {ticker} names one instrument, but {len(files)} files are given; load one at a time"
         )
 
-    from tickloom.cli.addresses import cassandra_address
+    from tickloom.local.addresses import cassandra_address
     from tickloom.settings import settings
     from tickloom.sources.csvfile import read_bars
     from tickloom.store.connect import connect

@@ -28,7 +28,7 @@ def migrate(
     as_json: AsJson = False,
 ) -> None:
     """Make what is absent of the keyspace and its tables; to do it again does nothing."""
-    from tickloom.cli.addresses import cassandra_address
+    from tickloom.local.addresses import cassandra_address
     from tickloom.settings import settings
     from tickloom.store.migrate import migrate as run
 

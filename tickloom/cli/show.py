@@ -103,7 +103,7 @@ def dead_letters(
 def _letters(ticker: str | None, job: str | None, last: int, home: Path | None) -> "list[DeadLetter]":
     from tickloom.bus.deadletters import read
     from tickloom.bus.topics import topic_name
-    from tickloom.cli.addresses import kafka_address
+    from tickloom.local.addresses import kafka_address
 
     # The letters of one ticker or job may lie anywhere before the last ones of all.
     most = max(LETTERS_READ, last) if ticker is None and job is None else None

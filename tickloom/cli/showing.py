@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from tickloom.cli.addresses import store_session as _session
 from tickloom.errors import TickloomError
+from tickloom.local.addresses import store_session as _session
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session

@@ -21,7 +21,7 @@ def topics(
     """Make the topics that are absent; those that exist are never altered, and a difference is told."""
     from tickloom.bus.roles import ROLES
     from tickloom.bus.topics import ensure, topic_name
-    from tickloom.cli.addresses import kafka_address
+    from tickloom.local.addresses import kafka_address
 
     wanted = roles or list(ROLES)
     names = [topic_name(role) for role in wanted]

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tickloom.cli.addresses import cassandra_address, kafka_address
+from tickloom.local.addresses import cassandra_address, kafka_address
 from tickloom.settings import settings
 from tickloom.stream.job import StreamJob
 

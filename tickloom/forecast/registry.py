@@ -24,6 +24,8 @@ from tickloom.forecast.residuals import ConformalResiduals
 
 CHAMPION = "champion"
 ARTIFACTS = "package"
+_NAME = "tickloom"
+_PAGE = 500
 _LONGEST_PARAMETER = 500
 _CLIENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # of the client's own accord it tries for minutes
@@ -58,6 +60,13 @@ class Version:
     created: str
     aliases: tuple[str, ...]
     run: str
+
+
+def local_uri(home: Path) -> str:
+    """Return the address of the registry in a folder of this machine, which is made."""
+    folder = home.resolve() / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"{SQLITE}{folder / 'mlflow.db'}"
 
 
 class Registry:
@@ -126,7 +135,7 @@ class Registry:
     def versions(self, market: str, ticker: str) -> list[Version]:
         """Return the versions of a ticker's models, newest first; none where it is unknown."""
         with self._reachable():
-            return self._versions(f"tickloom.{market}.{ticker}")
+            return self._versions(f"{_NAME}.{market}.{ticker}")
 
     def _versions(self, name: str) -> list[Version]:
         found = self._client.search_model_versions(f"name='{name}'")
@@ -137,6 +146,31 @@ class Registry:
                 aliases.setdefault(str(number), []).append(alias)
         made = [_of(it, aliases.get(str(it.version), ())) for it in found]
         return sorted(made, key=lambda it: -it.number)
+
+    def catalogue(self) -> dict[tuple[str, str], dict[str, int]]:
+        """Return the aliases of all tickers' models, by market and ticker: which version each one names."""
+        found: dict[tuple[str, str], dict[str, int]] = {}
+        with self._reachable():
+            token = None
+            while True:
+                page = self._client.search_registered_models(
+                    f"name LIKE '{_NAME}.%'", max_results=_PAGE, page_token=token
+                )
+                for it in page:
+                    _, market, ticker = it.name.split(".", 2)
+                    found[market, ticker] = {alias: int(number) for alias, number in it.aliases.items()}
+                token = page.token
+                if not token:
+                    return found
+
+    def move_alias(self, market: str, ticker: str, alias: str, number: int | None) -> None:
+        """Have an alias name a version, or none."""
+        name = f"{_NAME}.{market}.{ticker}"
+        with self._reachable():
+            if number is None:
+                self._client.delete_registered_model_alias(name, alias)
+            else:
+                self._client.set_registered_model_alias(name, alias, str(number))
 
     def pull(self, market: str, ticker: str, folder: Path, version: str = CHAMPION) -> Version:
         """Bring the files of a version, named by alias or number, into a folder, and return what it is.
@@ -217,12 +251,9 @@ class Registry:
     @contextmanager
     def _reachable(self, then: str = "") -> Iterator[None]:
         with _settings():
-            from mlflow.exceptions import MlflowException
-            from sqlalchemy.exc import SQLAlchemyError
-
             try:
                 yield
-            except (MlflowException, OSError, SQLAlchemyError) as error:
+            except _errors() as error:
                 words = (next(iter(str(error).splitlines()), "") or type(error).__name__).strip()[:300]
                 if "Max retries exceeded" in words:  # what follows are addresses of objects
                     words = "it does not answer"
@@ -230,6 +261,17 @@ class Registry:
                 server = "see that it runs, and that TICKLOOM_MLFLOW and MLFLOW_TRACKING_USERNAME are right"
                 fix = then or (own if self.uri.startswith(SQLITE) else server)
                 raise TickloomError(f"MLflow at {self.uri}: {words}; {fix}") from None
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return what MLflow raises; who asks a server need not have what reads a database in a file."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        from sqlalchemy.exc import SQLAlchemyError
+    except ModuleNotFoundError:
+        return (MlflowException, OSError)
+    return (MlflowException, OSError, SQLAlchemyError)
 
 
 @contextmanager

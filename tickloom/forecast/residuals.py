@@ -102,19 +102,31 @@ class ConformalResiduals:
             The horizon is another, or the volatility is missing.
         """
         scale = self._scale(mean, volatility)
-        bounds = np.empty((len(mean), len(self.levels), 2))
-        for ahead in range(len(mean)):
-            ordered = np.sort(self.scores[ahead])
-            for at in range(len(self.levels)):
-                miss = float(self.misses[ahead, at])
-                pair = symmetric(ordered, miss) if self.method == "split" else two_sided(ordered, miss)
-                bounds[ahead, at] = pair
-        prices = close * np.exp(mean[:, None, None] + scale[:, None, None] * nested(bounds))
+        prices = close * np.exp(mean[:, None, None] + scale[:, None, None] * self.bounds()[: len(mean)])
         return {
             name: prices[:, at, side]
             for at, pair in enumerate(labels(self.levels))
             for side, name in enumerate(pair)
         }  # fmt: skip
+
+    def bounds(self, levels: Sequence[float] | None = None) -> Floats:
+        """Return what is added to a forecast log-return, in the unit of the scores, float64[H, levels, 2].
+
+        Parameters
+        ----------
+        levels
+            In rising order; by default the model's own. Others miss what they say, for only its own were adapted.
+        """
+        wanted = self.levels if levels is None else tuple(levels)
+        own = {level: at for at, level in enumerate(self.levels)}
+        found = np.empty((self.horizon, len(wanted), 2))
+        for ahead in range(self.horizon):
+            ordered = np.sort(self.scores[ahead])
+            for at, level in enumerate(wanted):
+                miss = float(self.misses[ahead, own[level]]) if level in own else 1 - level
+                pair = symmetric(ordered, miss) if self.method == "split" else two_sided(ordered, miss)
+                found[ahead, at] = pair
+        return nested(found)
 
     def probability_of_rise(self, mean: Floats, volatility: float | None = None) -> Floats:
         """Return the share of past errors with which each of 1..H sessions ahead would lie above the cutoff."""

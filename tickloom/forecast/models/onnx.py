@@ -173,7 +173,7 @@ class OnnxModel(Model):
                 windows = windows_at(frame.values, wanted[part], self.window)
                 if column is not None:
                     windows[..., column] = windows_at(frame.values[:, [column]], order[part], self.window)[..., 0]
-                total += float(np.sum((self._forecast(windows) - targets[part]) ** 2))
+                total += float(np.sum((self.run(windows) - targets[part]) ** 2))
             return total / targets.size
 
         rng, plain, found = np.random.default_rng(0), error(), {}
@@ -195,12 +195,18 @@ class OnnxModel(Model):
         self._sample = windows_at(frame.values, rows[-_SAMPLE:], self.window)
         self.features, self.features_version = frame.names, frame.version
 
-    def _forecast(self, windows: Windows) -> Floats:
+    @property
+    def graph_sha256(self) -> str:
+        """Hash of the ONNX file that it was loaded from; empty where it was not loaded."""
+        return "" if self._saved is None else str(self._saved.body["sha256"])
+
+    def run(self, windows: Windows) -> Floats:
+        """Return the forecasts of windows that were checked before: float64[m, horizon] for float32[m, window, k]."""
         return self._fitted(windows) if self._saved is None else self._saved.graph(windows)
 
     def _predict(self, frame: FeatureFrame, rows: Rows) -> Prediction:
         self.check_features(frame)
-        found = [self._forecast(it) for it in self._windows(frame, rows)]
+        found = [self.run(it) for it in self._windows(frame, rows)]
         return Prediction(rows, np.concatenate(found) if found else np.empty((0, self.horizon)), {})
 
     def _windows(self, frame: FeatureFrame, rows: Rows) -> Iterator[Windows]:

@@ -1,0 +1,350 @@
+"""From a question to its answer: which arm, whether it is known already, and what is told when nothing answers."""
+
+import asyncio
+import math
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from tickloom.serving.asked import BatchRequest, ForecastRequest
+from tickloom.serving.cache import Cache
+from tickloom.serving.catalogue import Catalogue
+from tickloom.serving.dispatch import BusyError, Dispatcher
+from tickloom.serving.problems import ProblemError
+from tickloom.serving.sessions import Standings
+from tickloom.serving.wire import Asked, Made
+
+log = structlog.get_logger(__name__)
+_EPOCH = date(1970, 1, 1)
+_REMEMBERED = 10_000
+DEFAULT = "default"
+CHAMPION = "champion"
+LAST, NAIVE = "last forecast", "naive"
+
+
+@dataclass(frozen=True)
+class Routed:
+    """Who answers a request.
+
+    Attributes
+    ----------
+    experiment, arm, version : str
+    shadows : tuple of (str, str)
+        Arm and version of those that forecast beside.
+    """
+
+    experiment: str
+    arm: str
+    version: str
+    shadows: tuple[tuple[str, str], ...] = ()
+
+
+class Route(Protocol):
+    """Chooses who answers."""
+
+    def __call__(self, catalogue: Catalogue, market: str, ticker: str, caller: "Caller") -> Routed | None:
+        """Return who answers; None where no model can."""
+
+
+class Recorder(Protocol):
+    """Hears of every forecast off the answer's path, and never waits."""
+
+    def __call__(self, routed: Routed, arm: str, market: str, ticker: str, made: Made, request: str) -> None:
+        """Take a forecast of an arm."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks.
+
+    Attributes
+    ----------
+    name : str
+        Of the key or the token, else the address.
+    headers : mapping
+        Of the request, by lower-case name.
+    markets : frozenset of str or None
+        Which it may ask for; None for all.
+    """
+
+    name: str
+    headers: Mapping[str, str]
+    markets: frozenset[str] | None = None
+
+
+def champion(catalogue: Catalogue, market: str, ticker: str, caller: Caller) -> Routed | None:
+    """Have the champion answer, where no experiment does."""
+    version = catalogue.version(market, ticker, CHAMPION)
+    return None if version is None else Routed(DEFAULT, CHAMPION, version)
+
+
+@dataclass(eq=False)
+class Answering:
+    """Answers questions.
+
+    Attributes
+    ----------
+    dispatcher : Dispatcher
+        To the inference process.
+    cache : Cache
+    standings : Standings
+    route : Route
+    record : Recorder
+    shadow : callable
+        Given what shadows are to forecast; never waits.
+    timeout_s : float
+        For which an answer of the inference process is waited for.
+    """
+
+    dispatcher: Dispatcher
+    cache: Cache
+    standings: Standings
+    route: Route
+    record: Recorder
+    shadow: Callable[[Routed, str, str, Asked, str], None]
+    timeout_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        self.catalogue = Catalogue()
+        self.closes: dict[tuple[str, str], tuple[int, float]] = {}
+        self._last: OrderedDict[tuple[str, str, str], tuple[list[float], Made]] = OrderedDict()
+
+    async def one(self, wanted: ForecastRequest, caller: Caller, request: str = "") -> dict[str, Any]:
+        """Answer for one ticker.
+
+        Raises
+        ------
+        ProblemError
+            The ticker is unknown, the model cannot do it, or nothing answers.
+        """
+        request = request or uuid.uuid4().hex
+        market = self._market(wanted.ticker, wanted.market, caller)
+        routed, asked = self._asked(wanted, market, wanted.ticker, caller)
+        made, degraded = await self._made(asked, routed)
+        self._after(routed, asked, made, degraded, request)
+        return self._told(wanted, asked, routed, made, degraded, request)
+
+    async def many(self, wanted: BatchRequest, caller: Caller, request: str = "") -> dict[str, Any]:
+        """Answer for many tickers; what is wrong with one stands in its place."""
+        request = request or uuid.uuid4().hex
+        found = await asyncio.gather(
+            *(self._of_many(wanted, ticker, caller, request) for ticker in wanted.tickers), return_exceptions=True
+        )
+        forecasts: list[dict[str, Any] | None] = []
+        problems: list[dict[str, Any] | None] = []
+        for it in found:
+            if isinstance(it, ProblemError):
+                forecasts.append(None)
+                problems.append(it.body(request))
+            elif isinstance(it, BaseException):
+                raise it
+            else:
+                forecasts.append(it)
+                problems.append(None)
+        if all(it is None for it in forecasts) and len({it["type"] for it in problems if it}) == 1:
+            first = next(it for it in found if isinstance(it, ProblemError))
+            if first.status in (429, 503):
+                raise first
+        return {"forecasts": forecasts, "problems": problems}
+
+    async def _of_many(self, wanted: BatchRequest, ticker: str, caller: Caller, request: str) -> dict[str, Any]:
+        market = self._market(ticker, wanted.market, caller)
+        routed, asked = self._asked(wanted, market, ticker, caller)
+        made, degraded = await self._made(asked, routed)
+        self._after(routed, asked, made, degraded, request)
+        return self._told(wanted, asked, routed, made, degraded, request)
+
+    def _market(self, ticker: str, market: str | None, caller: Caller) -> str:
+        if market is not None and caller.markets is not None and market not in caller.markets:
+            raise _not_yours(caller, market)
+        places = self.catalogue.markets_of(ticker)
+        if market is not None:
+            if market in places:
+                return market
+            also = f"; it is known on {', '.join(places)}" if places else ""
+            raise self._unknown(ticker, f" on {market}", market, also)
+        if caller.markets is not None and places:
+            own = [it for it in places if it in caller.markets]
+            if not own:
+                raise _not_yours(caller, places[0])
+            places = own
+        if not places:
+            raise self._unknown(ticker, "", None, "")
+        if len(places) > 1:
+            raise ProblemError(
+                422, "ambiguous-ticker", f"ticker: {ticker} is on {', '.join(places)}; name one as market",
+                [{"field": "market", "problem": f"must be one of {', '.join(places)}"}],
+            )  # fmt: skip
+        return places[0]
+
+    def _unknown(self, ticker: str, where: str, market: str | None, also: str) -> ProblemError:
+        near = self.catalogue.near(ticker, market)
+        like = f"; near names: {', '.join(near)}" if near and not also else ""
+        detail = f"ticker: {ticker} has no model{where}{also}{like}; GET /v1/tickers lists all"
+        return ProblemError(
+            404, "unknown-ticker", detail, [{"field": "ticker", "problem": "is unknown", "value": ticker, "near": near}]
+        )
+
+    def _asked(
+        self, wanted: ForecastRequest | BatchRequest, market: str, ticker: str, caller: Caller
+    ) -> tuple[Routed, Asked]:
+        today = self.standings.of(market).last
+        as_of = None if wanted.as_of is None else (wanted.as_of - _EPOCH).days
+        if as_of is not None and as_of > today:
+            last = _day(today)
+            raise ProblemError(
+                422, "as-of-in-the-future",
+                f"as_of: {wanted.as_of} is after {last}, the last session of {market} that has ended; give {last} "
+                "or an earlier date, or leave it out",
+                [{"field": "as_of", "problem": f"must not be after {last}", "value": str(wanted.as_of)}],
+            )  # fmt: skip
+        routed = self.route(self.catalogue, market, ticker, caller)
+        if routed is None:
+            raise ProblemError(
+                503, "no-model", f"{ticker} on {market} has no version that answers; `tickloom train` makes one"
+            )
+        asked: Asked = {
+            "market": market, "ticker": ticker, "version": routed.version, "levels": wanted.shares(), "as_of": as_of,
+            "why": wanted.why,
+        }  # fmt: skip
+        return routed, asked
+
+    async def _made(self, asked: Asked, routed: Routed) -> tuple[Made, str | None]:
+        place = (asked["market"], asked["ticker"])
+        seen = self.closes.get(place)
+        key = (*place, asked["version"], seen, tuple(asked["levels"]), asked["as_of"], asked["why"])
+        if seen is not None and (known := await self.cache.get(key)) is not None:
+            return known, None
+        try:
+            made = await asyncio.wait_for(self.dispatcher.ask(asked), self.timeout_s)
+        except BusyError as error:
+            raise busy(str(error)) from None
+        except Exception as error:
+            log.warning("the inference process did not answer", error=str(error) or type(error).__name__)
+            return self._degraded(asked, "the inference process does not answer")
+        if "refused" in made:
+            return self._degraded(asked, made["refused"])
+        if asked["as_of"] is None:
+            self.closes[place] = (made["cutoff"], made["close"])
+            self._remember((*place, asked["version"]), asked["levels"], made)
+            key = (*place, asked["version"], self.closes[place], *key[4:])
+        ttl_s = self.standings.of(asked["market"]).ttl_s(made["cutoff"], self.standings.clock())
+        await self.cache.put(key, made, ttl_s)
+        return made, None
+
+    def _remember(self, key: tuple[str, str, str], levels: list[float], made: Made) -> None:
+        self._last[key] = (levels, made)
+        self._last.move_to_end(key)
+        if len(self._last) > _REMEMBERED:
+            self._last.popitem(last=False)
+
+    def _degraded(self, asked: Asked, why: str) -> tuple[Made, str]:
+        """Return the last forecast, else the last close, where there is one and the present is asked for."""
+        place = (asked["market"], asked["ticker"])
+        if asked["as_of"] is None:
+            if (last := self._last.get((*place, asked["version"]))) is not None:
+                levels, made = last
+                return made if levels == asked["levels"] else {**made, "lower": [], "upper": []}, LAST
+            if (seen := self.closes.get(place)) is not None:
+                days = self.standings.next_days(asked["market"], seen[0], 1)
+                naive: Made = {
+                    "model": "random_walk", "version": asked["version"], "verdict": "not evaluated", "remark": "",
+                    "learned_to": _day(seen[0]).isoformat(), "cutoff": seen[0], "close": seen[1], "days": days,
+                    "price": [seen[1]] * len(days), "lower": [], "upper": [], "features": "", "why": None,
+                }  # fmt: skip
+                return naive, NAIVE
+        raise ProblemError(
+            503, "no-forecast", f"{asked['ticker']} on {asked['market']}: {why}", headers={"Retry-After": "5"}
+        )
+
+    def _after(self, routed: Routed, asked: Asked, made: Made, degraded: str | None, request: str) -> None:
+        """Tell the ledger and the shadows; what was asked of the past is no forecast."""
+        if asked["as_of"] is not None or degraded is not None:
+            return
+        self.record(routed, routed.arm, asked["market"], asked["ticker"], made, request)
+        for arm, version in routed.shadows:
+            self.shadow(routed, arm, version, asked, request)
+
+    def _told(
+        self,
+        wanted: ForecastRequest | BatchRequest,
+        asked: Asked,
+        routed: Routed,
+        made: Made,
+        degraded: str | None,
+        request: str,
+    ) -> dict[str, Any]:
+        longest = len(made["days"])
+        if wanted.horizon is not None and wanted.horizon > longest and degraded != NAIVE:
+            raise ProblemError(
+                422, "horizon-too-long",
+                f"horizon: {made['model']} of {asked['ticker']} forecasts {longest} sessions ahead, not "
+                f"{wanted.horizon}; ask for {longest} or fewer",
+                [{"field": "horizon", "problem": f"must be at most {longest}", "value": wanted.horizon}],
+            )  # fmt: skip
+        close, levels = made["close"], asked["levels"]
+        sessions = []
+        for at in range(min(wanted.horizon or longest, longest)):
+            price = made["price"][at]
+            spans = [
+                {"level": round(100 * level, 6), "lower": lower[at], "upper": upper[at]}
+                for level, lower, upper in zip(levels, made["lower"], made["upper"], strict=False)
+            ]
+            day = _day(made["days"][at]).isoformat()
+            sessions.append(
+                {"session": day, "ahead": at + 1, "close": price, "change": price / close - 1, "intervals": spans}
+            )
+        standing = self.standings.of(asked["market"])
+        last = standing.last if asked["as_of"] is None else max(made["cutoff"], min(standing.last, asked["as_of"]))
+        behind = standing.behind(made["cutoff"]) if asked["as_of"] is None else 0
+        why = made.get("why")
+        return {
+            "request": request,
+            "ticker": asked["ticker"],
+            "market": asked["market"],
+            "experiment": routed.experiment,
+            "arm": routed.arm,
+            "model": made["model"],
+            "version": made["version"],
+            "verdict": made["verdict"],
+            "remark": made["remark"],
+            "learned_to": made["learned_to"],
+            "close": close,
+            "forecast": sessions,
+            "freshness": {
+                "cutoff": _day(made["cutoff"]).isoformat(),
+                "last_session": _day(last).isoformat(),
+                "sessions_behind": behind,
+            },
+            "degraded": degraded,
+            "why": None if why is None else [{"feature": name, "change": value} for name, value in why.items()],
+        }
+
+
+def busy(why: str, retry_s: float = 1.0) -> ProblemError:
+    """Return the cheapest answer."""
+    return ProblemError(429, "busy", f"{why}; try again", headers={"Retry-After": str(math.ceil(retry_s))})
+
+
+def _not_yours(caller: Caller, market: str) -> ProblemError:
+    own = ", ".join(sorted(caller.markets or ())) or "none"
+    return ProblemError(403, "market-not-allowed", f"market: {caller.name} may ask for {own}, not for {market}")
+
+
+def _day(days: int) -> date:
+    return _EPOCH + timedelta(days=days)
+
+
+def known_models(catalogue: Catalogue, markets: frozenset[str] | None) -> Sequence[dict[str, str]]:
+    """Return every alias of every ticker that may be asked for."""
+    return [
+        {"ticker": ticker, "market": market, "alias": alias, "version": version}
+        for (market, ticker), it in sorted(catalogue.aliases.items())
+        if markets is None or market in markets
+        for alias, version in sorted(it.items())
+    ]

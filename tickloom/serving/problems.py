@@ -1,0 +1,90 @@
+"""What goes wrong, as problem+json (RFC 9457): the field, the value and the fix, and never a stack trace."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import Response
+
+MEDIA_TYPE = "application/problem+json"
+_TYPES = "https://tickloom.dev/problems/"
+
+
+class ProblemError(Exception):
+    """An answer that says what is wrong.
+
+    Parameters
+    ----------
+    status
+        Of HTTP.
+    kind
+        Names the sort of problem in its ``type``, such as ``unknown-ticker``.
+    detail
+        A sentence with the thing, the value and the fix.
+    errors
+        A field, what is wrong with it, and the value, for each mistake.
+    headers
+        Further headers, such as ``Retry-After``.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        errors: Sequence[Mapping[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.kind, self.detail = status, kind, detail
+        self.errors, self.headers = errors, dict(headers or {})
+
+    def body(self, request: str = "") -> dict[str, Any]:
+        """Return what is answered, without numbers that JSON does not have."""
+        told = {
+            "type": _TYPES + self.kind,
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "request": request,
+        }
+        return told | ({"errors": [_sayable(it) for it in self.errors]} if self.errors else {})
+
+    def response(self, request: str = "") -> Response:
+        """Return it as an answer of HTTP."""
+        content = json.dumps(self.body(request), allow_nan=False).encode()
+        return Response(content, self.status, self.headers, MEDIA_TYPE)
+
+
+def of_validation(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
+    """Return what pydantic found in a request; a body that is no JSON is 400, one that says what cannot be is 422."""
+    if any(it["type"] == "json_invalid" for it in errors):
+        return ProblemError(
+            400, "not-json", "the body is not readable as JSON; send an object with the fields of /docs"
+        )
+    told = [_mistake(it) for it in errors]
+    first = told[0]
+    more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+    return ProblemError(422, "invalid-request", f"{first['field']}: {first['problem']}{more}", told)
+
+
+def _mistake(error: Mapping[str, Any]) -> dict[str, Any]:
+    place = [str(it) for it in error["loc"] if it not in ("body", "query", "path")]
+    text = str(error["msg"]).replace("Input should be", "must be").removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        text = "is unknown; leave it out"
+    if error["type"] == "missing":
+        text = "is missing"
+    found: dict[str, Any] = {"field": ".".join(place) or "body", "problem": text[:1].lower() + text[1:]}
+    if error["type"] != "missing" and isinstance(value := error.get("input"), (str, int, float)):
+        found["value"] = value[:80] if isinstance(value, str) else value
+    return found
+
+
+def _sayable(it: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in it.items()
+    }
