@@ -102,7 +102,7 @@ def _wanted(batch: list[Message], remaining: dict[int, int]) -> Iterator[Message
 
 
 def records(bootstrap: str, topic: str, ticker: str | None = None, *, last: int | None = None) -> Iterator[Any]:
-    """Yield the JSON objects of ``bars`` or ``anomalies``, each ``id`` once: repeats are dropped.
+    """Yield the JSON objects of ``bars``, ``anomalies`` or ``forecasts``, each ``id`` once: repeats are dropped.
 
     Parameters
     ----------

@@ -95,10 +95,32 @@ class Producer:
             except BufferError:
                 self._wait()
             except KafkaException as error:
-                raise TickloomError(
-                    f"topic {topic!r} at {self.bootstrap}: a record of {len(value or b'')} bytes cannot be sent: "
-                    f"{error.args[0].str()}"
-                ) from None
+                raise self._refused(topic, value, error) from None
+
+    def offer(self, topic: str, key: bytes | None, value: bytes | None) -> bool:
+        """Queue one record and return True, or return False at once where the queue is full.
+
+        For one who must not wait: what is given up later is counted in ``failed`` and not raised here.
+
+        Raises
+        ------
+        TickloomError
+            As ``send`` does.
+        """
+        self._client.poll(0)
+        self._report_absence()
+        try:
+            self._client.produce(topic, value, key, on_delivery=self._on_delivery)
+        except BufferError:
+            return False
+        except KafkaException as error:
+            raise self._refused(topic, value, error) from None
+        return True
+
+    @property
+    def waiting(self) -> int:
+        """Records that are neither acknowledged nor given up."""
+        return len(self._client)
 
     def poll(self, timeout_s: float = 0.0) -> None:
         """Take note of what was acknowledged, waiting for up to ``timeout_s`` seconds for it."""
@@ -161,6 +183,12 @@ class Producer:
             away_s=round(now - self._away_since, 1),
             given_up_after_s=self._delivery_timeout_s,
             error=self._last_error,
+        )
+
+    def _refused(self, topic: str, value: bytes | None, error: KafkaException) -> TickloomError:
+        return TickloomError(
+            f"topic {topic!r} at {self.bootstrap}: a record of {len(value or b'')} bytes cannot be sent: "
+            f"{error.args[0].str()}"
         )
 
     def _raise_failures(self) -> None:

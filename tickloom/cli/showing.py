@@ -1,7 +1,5 @@
 """What ``tickloom show`` asks the store, and how the answer is laid out."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from itertools import islice
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tickloom.errors import TickloomError
+from tickloom.local.addresses import store_session as _session
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -92,19 +91,6 @@ def moment(option: str, text: str | None) -> date | datetime | None:
             f"{option} {text!r} is neither a date, 2019-02-15, nor a time in UTC, 2019-02-15T14:30:00Z"
         ) from None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-
-
-@contextmanager
-def _session(home: Path | None, keyspace: str | None) -> Iterator["Session"]:
-    from tickloom.local.addresses import cassandra_address
-    from tickloom.settings import settings
-    from tickloom.store.connect import connect
-
-    session = connect(cassandra_address(home), keyspace or settings().keyspace)
-    try:
-        yield session
-    finally:
-        session.cluster.shutdown()
 
 
 def _ticks(session: "Session", query: Query, start: Any, end: Any) -> Answer:

@@ -1,9 +1,15 @@
 """Where Kafka and Cassandra are: what the settings say, else the embedded stack of a home."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tickloom.errors import TickloomError
 from tickloom.settings import settings
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
 
 
 def kafka_address(home: Path | None = None) -> str:
@@ -20,6 +26,24 @@ def kafka_address(home: Path | None = None) -> str:
 def cassandra_address(home: Path | None = None) -> str:
     """Return Cassandra's contact points; raises as ``kafka_address`` does."""
     return settings().cassandra or _embedded(home, "cassandra")
+
+
+@contextmanager
+def store_session(home: Path | None = None, keyspace: str | None = None) -> Iterator["Session"]:
+    """Open a session for a block, with the keyspace of the settings where none is named.
+
+    Raises
+    ------
+    TickloomError
+        As ``cassandra_address`` does, or Cassandra does not answer or has no such keyspace.
+    """
+    from tickloom.store.connect import connect
+
+    session = connect(cassandra_address(home), keyspace or settings().keyspace)
+    try:
+        yield session
+    finally:
+        session.cluster.shutdown()
 
 
 def _embedded(home: Path | None, part: str) -> str:

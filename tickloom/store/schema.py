@@ -123,4 +123,32 @@ FORECASTS = (
     ) WITH CLUSTERING ORDER BY (time DESC, request ASC) AND {KEPT}""",
 )
 
-MIGRATIONS = (Migration(1, "prices", PRICES), Migration(2, "news", NEWS), Migration(3, "forecasts", FORECASTS))
+# Remakes two tables that nothing had written to: a forecast belongs to an experiment's arm, and a decision is a row of
+# the audit as an assignment is. A forecast has revision 0; a score's grows with each correction of its close.
+LEDGER = (
+    "DROP TABLE IF EXISTS forecast_ledger",
+    f"""CREATE TABLE IF NOT EXISTS forecast_ledger (
+        experiment text, ticker text, interval text, year int,
+        cutoff date, horizon int, arm text, kind text, revision int,
+        market text, ds date, model text, model_version text, shadow boolean, request text, features text,
+        y_cutoff double, y_hat double, lo_80 double, hi_80 double, lo_95 double, hi_95 double,
+        y double, losses frozen<map<text, double>>, recorded timestamp,
+        PRIMARY KEY ((experiment, ticker, interval, year), cutoff, horizon, arm, kind, revision)
+    ) WITH CLUSTERING ORDER BY (cutoff DESC, horizon ASC, arm ASC, kind ASC, revision ASC) AND {KEPT}""",
+    "DROP TABLE IF EXISTS routing_audit",
+    # kind is 'assignment', 'decision' or 'alias'; who is a person or the part of the product that did it.
+    f"""CREATE TABLE IF NOT EXISTS routing_audit (
+        experiment text, day date,
+        time timestamp, id text,
+        kind text, who text, what text, why text, arm text, ticker text, model_version text,
+        numbers frozen<map<text, double>>, request text,
+        PRIMARY KEY ((experiment, day), time, id)
+    ) WITH CLUSTERING ORDER BY (time DESC, id ASC) AND {KEPT}""",
+)
+
+MIGRATIONS = (
+    Migration(1, "prices", PRICES),
+    Migration(2, "news", NEWS),
+    Migration(3, "forecasts", FORECASTS),
+    Migration(4, "ledger", LEDGER),
+)

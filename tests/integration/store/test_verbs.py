@@ -12,9 +12,9 @@ from tickloom.bus.deadletters import headers
 from tickloom.bus.producer import Producer
 from tickloom.bus.topics import ensure, topic_name
 from tickloom.cli import bench, load, show
-from tickloom.local.addresses import cassandra_address, kafka_address
 from tickloom.cli.showing import Query
 from tickloom.errors import TickloomError
+from tickloom.local.addresses import cassandra_address, kafka_address
 from tickloom.settings import settings
 from tickloom.store.writer import Writer
 

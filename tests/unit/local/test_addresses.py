@@ -2,9 +2,9 @@
 
 import pytest
 
-from tickloom.local.addresses import cassandra_address, kafka_address
 from tickloom.errors import TickloomError
 from tickloom.local import stack
+from tickloom.local.addresses import cassandra_address, kafka_address
 from tickloom.local.stack import PartStatus
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tickloom.errors import TickloomError
 
-NAMES = ("price.v1", "bar.v1", "anomaly.v1")
+NAMES = ("price.v1", "bar.v1", "anomaly.v1", "forecast.v1")
 
 
 def load(name: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+from tests.integration.store.conftest import keyspace, session, ticker  # noqa: F401
