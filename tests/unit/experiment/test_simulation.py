@@ -51,6 +51,16 @@ def test_losses_of_equal_arms_are_equal_on_average(case):
     assert abs(means.mean()) < 4 * means.std() / np.sqrt(len(means))
 
 
+@pytest.mark.parametrize("name", ["skewed_h1", "skewed_h5", "garch_h5"])
+def test_it_does_not_matter_which_of_equal_arms_is_above(name):
+    made = simulation._make(BY_NAME[name], 250, 200, np.random.default_rng(8))
+    found = made.differences(0.0, 0.0)
+    above = (made.challenger > made.champion)[..., 0]
+    for which in (above, ~above):
+        means = np.where(which, found, 0.0).sum(axis=1) / which.sum(axis=1)
+        assert abs(means.mean()) < 4 * means.std() / np.sqrt(len(means))
+
+
 def test_tickers_and_neighbours_depend_on_each_other_as_they_are_to():
     rng = np.random.default_rng(9)
     returns = simulation._returns(Case("x", law="garch"), 200, 200, rng)
