@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from tickloom.serving.asked import BatchRequest, ForecastRequest
 from tickloom.serving.cache import Cache
 from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.dispatch import BusyError, Dispatcher
+from tickloom.serving.health import Health
 from tickloom.serving.problems import ProblemError
 from tickloom.serving.sessions import Standings
 from tickloom.serving.wire import Asked, Made
@@ -22,6 +24,8 @@ from tickloom.serving.wire import Asked, Made
 log = structlog.get_logger(__name__)
 _EPOCH = date(1970, 1, 1)
 _REMEMBERED = 10_000
+LEVELS = (0.8, 0.95)
+"""Intervals that the ledger holds; every forecast is made with them, whatever was asked for."""
 DEFAULT = "default"
 CHAMPION = "champion"
 LAST, NAIVE = "last forecast", "naive"
@@ -36,12 +40,15 @@ class Routed:
     experiment, arm, version : str
     shadows : tuple of (str, str)
         Arm and version of those that forecast beside.
+    epoch : int
+        Of the weights; with the caller's key it gives the same arm again.
     """
 
     experiment: str
     arm: str
     version: str
     shadows: tuple[tuple[str, str], ...] = ()
+    epoch: int = 0
 
 
 class Route(Protocol):
@@ -95,6 +102,7 @@ class Answering:
     standings : Standings
     route : Route
     record : Recorder
+    health : Health
     shadow : callable
         Given what shadows are to forecast; never waits.
     timeout_s : float
@@ -106,13 +114,14 @@ class Answering:
     standings: Standings
     route: Route
     record: Recorder
+    health: Health
     shadow: Callable[[Routed, str, str, Asked, str], None]
     timeout_s: float = 5.0
 
     def __post_init__(self) -> None:
         self.catalogue = Catalogue()
         self.closes: dict[tuple[str, str], tuple[int, float]] = {}
-        self._last: OrderedDict[tuple[str, str, str], tuple[list[float], Made]] = OrderedDict()
+        self._last: OrderedDict[tuple[str, str, str], Made] = OrderedDict()
 
     async def one(self, wanted: ForecastRequest, caller: Caller, request: str = "") -> dict[str, Any]:
         """Answer for one ticker.
@@ -125,7 +134,7 @@ class Answering:
         request = request or uuid.uuid4().hex
         market = self._market(wanted.ticker, wanted.market, caller)
         routed, asked = self._asked(wanted, market, wanted.ticker, caller)
-        made, degraded = await self._made(asked, routed)
+        made, degraded = await self._watched(asked, routed)
         self._after(routed, asked, made, degraded, request)
         return self._told(wanted, asked, routed, made, degraded, request)
 
@@ -155,7 +164,7 @@ class Answering:
     async def _of_many(self, wanted: BatchRequest, ticker: str, caller: Caller, request: str) -> dict[str, Any]:
         market = self._market(ticker, wanted.market, caller)
         routed, asked = self._asked(wanted, market, ticker, caller)
-        made, degraded = await self._made(asked, routed)
+        made, degraded = await self._watched(asked, routed)
         self._after(routed, asked, made, degraded, request)
         return self._told(wanted, asked, routed, made, degraded, request)
 
@@ -209,10 +218,26 @@ class Answering:
                 503, "no-model", f"{ticker} on {market} has no version that answers; `tickloom train` makes one"
             )
         asked: Asked = {
-            "market": market, "ticker": ticker, "version": routed.version, "levels": wanted.shares(), "as_of": as_of,
+            "market": market,
+            "ticker": ticker,
+            "version": routed.version,
+            "levels": sorted({*wanted.shares(), *LEVELS}),
+            "as_of": as_of,
             "why": wanted.why,
-        }  # fmt: skip
+        }
         return routed, asked
+
+    async def _watched(self, asked: Asked, routed: Routed) -> tuple[Made, str | None]:
+        """Make it, and have the arm's guardrails see how that went; what was shed says nothing of the arm."""
+        begun = time.monotonic()
+        try:
+            made, degraded = await self._made(asked, routed)
+        except ProblemError as error:
+            if error.status != 429:
+                self.health.record(routed.experiment, routed.arm, time.monotonic() - begun, failed=True)
+            raise
+        self.health.record(routed.experiment, routed.arm, time.monotonic() - begun, failed=degraded is not None)
+        return made, degraded
 
     async def _made(self, asked: Asked, routed: Routed) -> tuple[Made, str | None]:
         place = (asked["market"], asked["ticker"])
@@ -231,14 +256,14 @@ class Answering:
             return self._degraded(asked, made["refused"])
         if asked["as_of"] is None:
             self.closes[place] = (made["cutoff"], made["close"])
-            self._remember((*place, asked["version"]), asked["levels"], made)
+            self._remember((*place, asked["version"]), made)
             key = (*place, asked["version"], self.closes[place], *key[4:])
         ttl_s = self.standings.of(asked["market"]).ttl_s(made["cutoff"], self.standings.clock())
         await self.cache.put(key, made, ttl_s)
         return made, None
 
-    def _remember(self, key: tuple[str, str, str], levels: list[float], made: Made) -> None:
-        self._last[key] = (levels, made)
+    def _remember(self, key: tuple[str, str, str], made: Made) -> None:
+        self._last[key] = made
         self._last.move_to_end(key)
         if len(self._last) > _REMEMBERED:
             self._last.popitem(last=False)
@@ -248,14 +273,13 @@ class Answering:
         place = (asked["market"], asked["ticker"])
         if asked["as_of"] is None:
             if (last := self._last.get((*place, asked["version"]))) is not None:
-                levels, made = last
-                return made if levels == asked["levels"] else {**made, "lower": [], "upper": []}, LAST
+                return last, LAST
             if (seen := self.closes.get(place)) is not None:
                 days = self.standings.next_days(asked["market"], seen[0], 1)
                 naive: Made = {
                     "model": "random_walk", "version": asked["version"], "verdict": "not evaluated", "remark": "",
                     "learned_to": _day(seen[0]).isoformat(), "cutoff": seen[0], "close": seen[1], "days": days,
-                    "price": [seen[1]] * len(days), "lower": [], "upper": [], "features": "", "why": None,
+                    "price": [seen[1]] * len(days), "levels": [], "lower": [], "upper": [], "features": "", "why": None,
                 }  # fmt: skip
                 return naive, NAIVE
         raise ProblemError(
@@ -287,13 +311,14 @@ class Answering:
                 f"{wanted.horizon}; ask for {longest} or fewer",
                 [{"field": "horizon", "problem": f"must be at most {longest}", "value": wanted.horizon}],
             )  # fmt: skip
-        close, levels = made["close"], asked["levels"]
+        close, wanted_levels = made["close"], wanted.shares()
         sessions = []
         for at in range(min(wanted.horizon or longest, longest)):
             price = made["price"][at]
             spans = [
                 {"level": round(100 * level, 6), "lower": lower[at], "upper": upper[at]}
-                for level, lower, upper in zip(levels, made["lower"], made["upper"], strict=False)
+                for level, lower, upper in zip(made["levels"], made["lower"], made["upper"], strict=False)
+                if level in wanted_levels
             ]
             day = _day(made["days"][at]).isoformat()
             sessions.append(

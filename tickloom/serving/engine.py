@@ -160,6 +160,7 @@ class Engine:
             "close": close,
             "days": it.days,
             "price": (close * np.exp(returns)).tolist(),
+            "levels": asked["levels"],
             "lower": lower,
             "upper": upper,
             "features": it.features,

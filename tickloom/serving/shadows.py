@@ -2,16 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 
 import structlog
 
-from tickloom.serving.answering import Recorder, Routed
+from tickloom.serving.answering import LEVELS, Recorder, Routed
 from tickloom.serving.dispatch import Dispatcher
 from tickloom.serving.wire import Asked
 
 log = structlog.get_logger(__name__)
-Known = Callable[[str, str, str, str, str], bool]
 
 
 class Shadows:
@@ -41,7 +39,7 @@ class Shadows:
         if len(self._queue) >= self._limit or self._dispatcher.waiting > self._together:
             self.dropped += 1
             return
-        wanted: Asked = {**asked, "version": version, "levels": [0.8, 0.95], "why": False}
+        wanted: Asked = {**asked, "version": version, "levels": list(LEVELS), "why": False}
         self._queue.append((routed, arm, wanted, request))
         self._come.set()
 
