@@ -54,6 +54,15 @@ def test_sixty_to_forty_is_no_even_split():
     assert not Ratio().add({"champion": 515, "lstm": 485}, EVEN).is_off()
 
 
+def test_an_alarm_stays():
+    """What comes later lowers the odds again, and not what they have been."""
+    alarmed = Ratio().add({"champion": 600, "lstm": 400}, EVEN)
+    later = alarmed.add({"champion": 2000, "lstm": 2200}, EVEN)
+    assert later.log_odds < 0 < alarmed.log_odds
+    assert later.p_value == alarmed.p_value
+    assert later.is_off()
+
+
 def test_departures_are_found_across_changes_of_weights():
     state = Ratio()
     for share in (0.5, 0.4, 0.3, 0.2, 0.1, 0.3):
