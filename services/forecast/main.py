@@ -9,6 +9,7 @@ import bentoml
 import structlog
 
 from services.forecast import wiring
+from services.forecast.front import Front
 from services.forecast.settings import serve_settings
 from tickloom.logs import configure
 from tickloom.serving.wire import Asked, Wanted
@@ -53,7 +54,7 @@ class Inference:
 # else the schema of the answers is made anew for each, only to find their media type
 _inference: Any = Inference  # what BentoML has made of it
 _inference.apis["forecast"].output_spec.media_type = "application/json"
-front = wiring.Front()
+front = Front()
 
 
 @bentoml.service(

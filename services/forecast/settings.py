@@ -29,6 +29,16 @@ class ServeSettings(BaseSettings):
     redis: str | None = Field(
         None, description="Address of a Redis in which replicas share answers, such as `redis://redis:6379/0`."
     )
+    experiments: Path | None = Field(
+        None, description="File of an Experiment, or folder of such files; read again when it changes."
+    )
+    arm: str | None = Field(
+        None, description="Arm that this process answers with, where each arm has a Service of its own."
+    )
+    ledger: bool = Field(
+        True,
+        description="Write forecasts to the ledger, where an address of Cassandra is known, and to Kafka likewise.",
+    )
     waiting: int = Field(256, ge=1, le=100_000, description="Forecasts that may wait; beyond, requests get 429.")
     shadows: int = Field(
         1024, ge=0, le=100_000, description="Shadow forecasts that may wait; beyond, they are dropped."

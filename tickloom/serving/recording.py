@@ -46,27 +46,6 @@ class Recording:
                 low, high = spans.get(level, (None, None))
                 lows.append(math.nan if low is None else low[at])
                 highs.append(math.nan if high is None else high[at])
-            self._offer(
-                Forecast(
-                    routed.experiment,
-                    arm,
-                    market,
-                    ticker,
-                    "1d",
-                    made["cutoff"],
-                    at + 1,
-                    day,
-                    made["model"],
-                    made["version"],
-                    shadow,
-                    request,
-                    made["features"],
-                    made["close"],
-                    price,
-                    lows[0],
-                    highs[0],
-                    lows[1],
-                    highs[1],
-                    now_us,
-                )  # fmt: skip
-            )
+            about = (routed.experiment, arm, market, ticker, "1d", made["cutoff"], at + 1, day)
+            maker = (made["model"], made["version"], shadow, request, made["features"])
+            self._offer(Forecast(*about, *maker, made["close"], price, lows[0], highs[0], lows[1], highs[1], now_us))

@@ -22,10 +22,10 @@ class Made(TypedDict):
     """What came of it.
 
     ``cutoff`` and ``days`` are days since 1970, ``close`` and ``price`` are in the market's currency, ``lower`` and
-    ``upper`` hold a list of prices for each of ``levels``, empty where the model's errors are not known; ``features`` is the
-    SHA-256 of what the model read, ``learned_to`` the date of the last session that it was fitted to. ``why`` holds for
-    each feature by how much log-return it moves the forecast of the next session. Where ``refused`` stands, nothing
-    else counts: ``kind`` says of what sort it is.
+    ``upper`` hold a list of prices for each of ``levels``, empty where the model's errors are not known; ``features``
+    is the SHA-256 of what the model read, ``learned_to`` the date of the last session that it was fitted to. ``why``
+    holds for each feature by how much log-return it moves the forecast of the next session. Where ``refused`` stands,
+    nothing else counts: ``kind`` says of what sort it is.
     """
 
     model: NotRequired[str]

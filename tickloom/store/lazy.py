@@ -38,15 +38,20 @@ class LazySession:
         TickloomError
             Cassandra does not answer.
         """
-        with self._lock:
-            if self._session is None:
-                self._session = connect(self._address(), self._keyspace, patience_s=self._patience_s)
+        session = self.get()
         try:
-            return what(self._session)
+            return what(session)
         except (NoHostAvailable, OperationTimedOut, DriverException, OSError) as error:
             raise TickloomError(
                 f"Cassandra does not answer ({first_reason(error)}); is it up? (`tickloom status`)"
             ) from error
+
+    def get(self) -> Session:
+        """Return the session, which is opened where it is not yet; raises a TickloomError where that fails."""
+        with self._lock:
+            if self._session is None:
+                self._session = connect(self._address(), self._keyspace, patience_s=self._patience_s)
+            return self._session
 
     def close(self) -> None:
         """Close it; the next use opens another."""

@@ -1,0 +1,150 @@
+"""What stands before the inference process: routes, and what follows the registry and the experiments."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.forecast import wiring
+from services.forecast.settings import serve_settings
+from tickloom.errors import TickloomError
+from tickloom.experiment import manifest
+from tickloom.experiment.ledger import LedgerWriter
+from tickloom.experiment.manifest import Experiment
+from tickloom.experiment.records import Forecast
+from tickloom.forecast.registry import Registry
+from tickloom.serving.answering import Answering
+from tickloom.serving.app import build, everybody
+from tickloom.serving.catalogue import Catalogue
+from tickloom.serving.dispatch import Dispatcher
+from tickloom.serving.health import Health
+from tickloom.serving.recording import Recording
+from tickloom.serving.routes import Routes
+from tickloom.serving.sessions import Standings
+from tickloom.serving.shadows import Shadows
+from tickloom.serving.wire import Asked, Made
+
+log = structlog.get_logger(__name__)
+_DRAIN_S = 20.0
+
+
+class Front:
+    """Answers requests with the help of an inference process."""
+
+    def __init__(self) -> None:
+        chosen = serve_settings()
+        self._inference: Any = None
+        self._registry: Registry | None = None
+        self._ledger: LedgerWriter | None = None
+        self._trouble: str | None = "the registry has not been read yet"
+        self._experiments: tuple[Experiment, ...] = ()
+        self._said: list[str] = []
+        self.metrics = CollectorRegistry()
+        self._health = Health()
+        record = Recording(self._offer)
+        dispatcher = Dispatcher(self._send, waiting=chosen.waiting)
+        self._shadows = Shadows(dispatcher, record, waiting=chosen.shadows)
+        self._answering = Answering(
+            dispatcher,
+            wiring.cache(),
+            Standings(),
+            Routes(fixed=chosen.arm),
+            record,
+            self._health,
+            self._shadows,
+            chosen.timeout_s,
+        )
+        self.app = build(self._answering, everybody, lambda: self._trouble, self.metrics)
+
+    async def start(self, inference: Any) -> Sequence["asyncio.Task[None]"]:
+        """Begin; returns what runs beside.
+
+        Raises
+        ------
+        ConfigurationError
+            The experiments cannot be read.
+        """
+        self._inference = inference
+        self._take_experiments()
+        self._store = wiring.store()
+        self._ledger = wiring.ledger(self._store, self.metrics)
+        return [
+            asyncio.create_task(self._follow(), name="registry"),
+            asyncio.create_task(self._shadows.run(), name="shadows"),
+        ]
+
+    async def stop(self) -> None:
+        """Write what is still to be written."""
+        if self._ledger is not None:
+            await asyncio.to_thread(self._ledger.close, _DRAIN_S)
+        if self._store is not None:
+            self._store.close()
+
+    def _offer(self, forecast: Forecast) -> None:
+        if self._ledger is not None:
+            self._ledger.offer(forecast)
+
+    async def _send(self, asked: list[Asked]) -> Sequence[Made]:
+        found: Sequence[Made] = await self._inference.forecast(asked)
+        return found
+
+    async def _follow(self) -> None:
+        """Take over what the registry, the histories and the experiments have become, again and again."""
+        while True:
+            try:
+                await self._look()
+            except Exception as error:
+                log.warning("the registry was not read; what is known stays", error=str(error) or type(error).__name__)
+                if not self._answering.catalogue.aliases:
+                    self._trouble = f"no models: {error}"
+            try:
+                self._take_experiments()
+            except TickloomError as error:
+                log.warning("the experiments were not read; those that are known stay", error=str(error))
+            await asyncio.sleep(serve_settings().poll_s)
+
+    async def _look(self) -> None:
+        if self._registry is None:
+            self._registry = await asyncio.to_thread(wiring.registry)
+        found = Catalogue.of(await asyncio.to_thread(self._registry.catalogue))
+        if found.aliases != self._answering.catalogue.aliases:
+            await self._swap(found)
+        for market, ticker, cutoff, close in await self._inference.closes():
+            self._answering.closes[market, ticker] = (cutoff, close)
+        self._trouble = None if self._answering.catalogue.aliases else "the registry holds no model"
+
+    async def _swap(self, found: Catalogue) -> None:
+        """Have new versions made ready, and only then ask them; until then the ones of before answer."""
+        before = self._answering.catalogue
+        known = {tuple(it.values()) for it in before.wanted()}
+        new = [it for it in found.wanted() if tuple(it.values()) not in known]
+        said = await self._inference.prepare(new) if new else []
+        failed = [it for it, wrong in zip(new, said, strict=True) if wrong]
+        for it, wrong in zip(new, said, strict=True):
+            if wrong:
+                log.warning("a version is not ready", **it, why=wrong)
+        self._answering.catalogue = found.with_ready(before, failed)
+        log.info("models", tickers=len(self._answering.catalogue.aliases), new=len(new), failed=len(failed))
+        self._say()
+
+    def _take_experiments(self) -> None:
+        path = serve_settings().experiments
+        found = () if path is None else manifest.load(path)
+        if found != self._experiments:
+            self._experiments = found
+            self._health.watch(found)
+            self._answering.route = Routes(found, fixed=serve_settings().arm)
+            log.info("experiments", names=[it.name for it in found])
+            self._say()
+
+    def _say(self) -> None:
+        """Say which tickers take no part in their experiment, once."""
+        routes = self._answering.route
+        said = routes.without_models(self._answering.catalogue) if isinstance(routes, Routes) else []
+        if self._answering.catalogue.aliases:
+            for sentence in said:
+                if sentence not in self._said:
+                    log.warning(sentence)
+            self._said = said
