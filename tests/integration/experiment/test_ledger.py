@@ -4,8 +4,10 @@ import dataclasses
 import threading
 import time
 import uuid
+from types import SimpleNamespace
 
 import pytest
+from cassandra import OperationTimedOut
 from prometheus_client import CollectorRegistry
 
 from tests.integration.store.proxy import Proxy
@@ -155,6 +157,37 @@ def test_a_store_that_is_not_there_at_the_start_is_opened_when_it_comes(session,
         writer.offer(forecast(ticker=ticker))
     assert len(held(session, ticker)) == 1
     assert len(asked) == 4
+
+
+class Deaf:
+    """A session that hears no answer to the first ``lost`` of its requests, though they arrive."""
+
+    def __init__(self, session, lost):
+        self.session, self.lost = session, lost
+
+    def prepare(self, query):
+        return self.session.prepare(query)
+
+    def execute_async(self, *arguments, **more):
+        sent = self.session.execute_async(*arguments, **more)
+        self.lost -= 1
+        if self.lost < 0:
+            return sent
+        sent.result()
+        return SimpleNamespace(result=self.hears_nothing)
+
+    @staticmethod
+    def hears_nothing():
+        raise OperationTimedOut
+
+
+def test_a_forecast_whose_answer_was_lost_is_ones_own(session, ticker):
+    registry = CollectorRegistry()
+    with LedgerWriter(lambda: Deaf(session, 1), None, registry=registry) as writer:
+        writer.offer(forecast(ticker=ticker))
+    assert held(session, ticker) == [forecast(ticker=ticker)]
+    assert predictions(session, ticker) == [("lstm", "7", 101.0, 96.0)]
+    assert (counted(registry, "written_total"), counted(registry, "repeated_total")) == (1, 0)
 
 
 def test_what_cassandra_calls_wrong_is_lost_alone(session, ticker):

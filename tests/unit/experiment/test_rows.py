@@ -40,8 +40,8 @@ def test_every_cell_has_a_column():
 def test_no_two_batches_of_a_partition_go_together_and_none_is_left_out(tickers):
     mine = [
         forecast(ticker=f"T{i % tickers}", cutoff=CUTOFF + i % 300, horizon=1 + i // 300, shadow=shadow)
-        for i in range(1200)
         for shadow in (False, True)
+        for i in range(1200)
     ]
     sent = []
     for wave in _waves(mine):
