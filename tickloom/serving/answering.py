@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from tickloom.serving.asked import BatchRequest, ForecastRequest
+from tickloom.serving.asked import LONGEST, BatchRequest, ForecastRequest
 from tickloom.serving.cache import Cache
 from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.dispatch import BusyError, Dispatcher
@@ -275,7 +275,7 @@ class Answering:
             if (last := self._last.get((*place, asked["version"]))) is not None:
                 return last, LAST
             if (seen := self.closes.get(place)) is not None:
-                days = self.standings.next_days(asked["market"], seen[0], 1)
+                days = self.standings.next_days(asked["market"], seen[0], LONGEST)
                 naive: Made = {
                     "model": "random_walk", "version": asked["version"], "verdict": "not evaluated", "remark": "",
                     "learned_to": _day(seen[0]).isoformat(), "cutoff": seen[0], "close": seen[1], "days": days,
@@ -304,7 +304,7 @@ class Answering:
         request: str,
     ) -> dict[str, Any]:
         longest = len(made["days"])
-        if wanted.horizon is not None and wanted.horizon > longest and degraded != NAIVE:
+        if wanted.horizon is not None and wanted.horizon > longest:
             raise ProblemError(
                 422, "horizon-too-long",
                 f"horizon: {made['model']} of {asked['ticker']} forecasts {longest} sessions ahead, not "
@@ -313,7 +313,7 @@ class Answering:
             )  # fmt: skip
         close, wanted_levels = made["close"], wanted.shares()
         sessions = []
-        for at in range(min(wanted.horizon or longest, longest)):
+        for at in range(min(wanted.horizon or (1 if degraded == NAIVE else longest), longest)):
             price = made["price"][at]
             spans = [
                 {"level": round(100 * level, 6), "lower": lower[at], "upper": upper[at]}
@@ -337,7 +337,7 @@ class Answering:
             "model": made["model"],
             "version": made["version"],
             "verdict": made["verdict"],
-            "remark": made["remark"],
+            "remark": made["remark"] or _learned_later(made),
             "learned_to": made["learned_to"],
             "close": close,
             "forecast": sessions,
@@ -359,6 +359,13 @@ def busy(why: str, retry_s: float = 1.0) -> ProblemError:
 def _not_yours(caller: Caller, market: str) -> ProblemError:
     own = ", ".join(sorted(caller.markets or ())) or "none"
     return ProblemError(403, "market-not-allowed", f"market: {caller.name} may ask for {own}, not for {market}")
+
+
+def _learned_later(made: Made) -> str:
+    """Return what must be said of a model that was fitted to sessions which it is asked to forecast."""
+    if date.fromisoformat(made["learned_to"]) <= _day(made["cutoff"]):
+        return ""
+    return f"it learned from sessions after the cutoff, to {made['learned_to']}: it may know what it forecasts"
 
 
 def _day(days: int) -> date:

@@ -95,7 +95,7 @@ class RedisCache:
             return found
         try:
             name = _name(key)
-            pipe = self._redis.pipeline()
+            pipe = self._redis.pipeline(transaction=False)
             pipe.get(name)
             pipe.pttl(name)
             content, ttl_ms = await pipe.execute()
