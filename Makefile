@@ -25,7 +25,7 @@ test: dev  ## Run the whole suite
 	@.venv/bin/python -m pytest
 
 bench: dev  ## Run every benchmark and print its figures
-	@for name in ingest store indicators stream latency memory forecast experiment; do $(TICKLOOM) bench $$name || exit 1; done
+	@for name in ingest store indicators stream latency memory forecast experiment serve; do $(TICKLOOM) bench $$name || exit 1; done
 
 lint: dev  ## Format check, lint, types, layers, generated pages and manifests
 	@.venv/bin/ruff format --check .

@@ -26,6 +26,7 @@ NAMES = {
     "memory": "the application's memory over a long run",
     "forecast": "whether verdicts are true, and how fast forecasts are made",
     "experiment": "how often the evidence that promotes errs, and how often it finds",
+    "serve": "forecasts over HTTP, also in trouble",
     "operator": "the operator with 1,000 jobs, against the cluster of KUBECONFIG with nodes that kwok simulates",
 }
 ALONE = ("experiment", "forecast", "indicators", "operator")

@@ -1,0 +1,1 @@
+"""What the benchmark of the forecast service needs: tickers and models, a load, a bare service beside."""
