@@ -1,5 +1,6 @@
 """How the parts of the service are put together, as its settings say."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def engine() -> Engine:
     folder = chosen.folder or settings().home.resolve() / "serving"
     cutoffs = Cutoffs(_load(chosen.data), chosen.refresh_s)
     cutoffs.start()
-    return Engine(Packages(registry(), folder), cutoffs)
+    return Engine(Packages(registry(), folder), cutoffs, threads=max(1, len(os.sched_getaffinity(0)) // chosen.workers))
 
 
 def cache() -> Cache:

@@ -7,7 +7,7 @@ import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -83,15 +83,10 @@ class _Bench:
         chosen = world.settings(TICKLOOM_HOME=str(home), **settings)
         return Server(_SERVICE, chosen, (FORECAST, self._bodies[0]), self._folder / f"service{self._number}.log")
 
-    def _experiment(self, mode: str, arms: Sequence[dict[str, object]]) -> str:
+    def _experiment(self, mode: str, arms: Sequence[Mapping[str, object]]) -> str:
         path = self._folder / f"experiment-{mode}-{len(arms)}.yaml"
+        head = {"apiVersion": "tickloom.dev/v1alpha1", "kind": "Experiment", "metadata": {"name": "bench"}}
         spec = {"market": MARKET, "mode": mode, "arms": list(arms), "tickers": None}
-        body = {
-            "apiVersion": "tickloom.dev/v1alpha1",
-            "kind": "Experiment",
-            "metadata": {"name": "bench"},
-            "spec": spec,
-        }
         path.write_text(yaml.safe_dump({**head, "spec": spec}))
         return str(path)
 

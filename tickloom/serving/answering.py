@@ -5,9 +5,10 @@ import math
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any, Protocol
 
 import structlog
@@ -131,42 +132,55 @@ class Answering:
         ProblemError
             The ticker is unknown, the model cannot do it, or nothing answers.
         """
-        request = request or uuid.uuid4().hex
-        market = self._market(wanted.ticker, wanted.market, caller)
-        routed, asked = self._asked(wanted, market, wanted.ticker, caller)
-        made, degraded = await self._watched(asked, routed)
-        self._after(routed, asked, made, degraded, request)
-        return self._told(wanted, asked, routed, made, degraded, request)
+        (found,) = await self._all(wanted, (wanted.ticker,), caller, request or uuid.uuid4().hex)
+        if isinstance(found, ProblemError):
+            raise found
+        return found
 
     async def many(self, wanted: BatchRequest, caller: Caller, request: str = "") -> dict[str, Any]:
-        """Answer for many tickers; what is wrong with one stands in its place."""
-        request = request or uuid.uuid4().hex
-        found = await asyncio.gather(
-            *(self._of_many(wanted, ticker, caller, request) for ticker in wanted.tickers), return_exceptions=True
-        )
-        forecasts: list[dict[str, Any] | None] = []
-        problems: list[dict[str, Any] | None] = []
-        for it in found:
-            if isinstance(it, ProblemError):
-                forecasts.append(None)
-                problems.append(it.body(request))
-            elif isinstance(it, BaseException):
-                raise it
-            else:
-                forecasts.append(it)
-                problems.append(None)
-        if all(it is None for it in forecasts) and len({it["type"] for it in problems if it}) == 1:
-            first = next(it for it in found if isinstance(it, ProblemError))
-            if first.status in (429, 503):
-                raise first
-        return {"forecasts": forecasts, "problems": problems}
+        """Answer for many tickers; what is wrong with one stands in its place.
 
-    async def _of_many(self, wanted: BatchRequest, ticker: str, caller: Caller, request: str) -> dict[str, Any]:
-        market = self._market(ticker, wanted.market, caller)
-        routed, asked = self._asked(wanted, market, ticker, caller)
-        made, degraded = await self._watched(asked, routed)
-        self._after(routed, asked, made, degraded, request)
-        return self._told(wanted, asked, routed, made, degraded, request)
+        Raises
+        ------
+        ProblemError
+            Nothing answers, for whatever ticker.
+        """
+        request = request or uuid.uuid4().hex
+        found = await self._all(wanted, wanted.tickers, caller, request)
+        problems = [it for it in found if isinstance(it, ProblemError)]
+        if len(problems) == len(found) and problems[0].status in (429, 503):
+            raise problems[0]
+        return {
+            "forecasts": [None if isinstance(it, ProblemError) else it for it in found],
+            "problems": [it.body(request) if isinstance(it, ProblemError) else None for it in found],
+        }
+
+    async def _all(
+        self, wanted: ForecastRequest | BatchRequest, tickers: Sequence[str], caller: Caller, request: str
+    ) -> list[dict[str, Any] | ProblemError]:
+        """Return an answer or a problem for each ticker, in their order."""
+        found: list[dict[str, Any] | ProblemError | None] = [None] * len(tickers)
+        open_: list[tuple[int, Routed, Asked]] = []
+        for at, ticker in enumerate(tickers):
+            try:
+                market = self._market(ticker, wanted.market, caller)
+                open_.append((at, *self._asked(wanted, market, ticker, caller)))
+            except ProblemError as error:
+                found[at] = error
+        begun = time.monotonic()
+        made = await self._made([asked for _, _, asked in open_])
+        latency_s = time.monotonic() - begun
+        for (at, routed, asked), it in zip(open_, made, strict=True):
+            try:
+                what, degraded = (it, None) if isinstance(it, dict) else self._instead(asked, it)
+                self._after(routed, asked, what, degraded, request)
+                found[at] = self._told(wanted, asked, routed, what, degraded, request)
+            except ProblemError as error:
+                found[at] = error
+            # what was shed, or asked for too far ahead, says nothing of the arm
+            if not (isinstance(it, ProblemError) and it.status == 429):
+                self.health.record(routed.experiment, routed.arm, latency_s, failed=not isinstance(it, dict))
+        return [it for it in found if it is not None]
 
     def _market(self, ticker: str, market: str | None, caller: Caller) -> str:
         if market is not None and caller.markets is not None and market not in caller.markets:
@@ -227,40 +241,47 @@ class Answering:
         }
         return routed, asked
 
-    async def _watched(self, asked: Asked, routed: Routed) -> tuple[Made, str | None]:
-        """Make it, and have the arm's guardrails see how that went; what was shed says nothing of the arm."""
-        begun = time.monotonic()
-        try:
-            made, degraded = await self._made(asked, routed)
-        except ProblemError as error:
-            if error.status != 429:
-                self.health.record(routed.experiment, routed.arm, time.monotonic() - begun, failed=True)
-            raise
-        self.health.record(routed.experiment, routed.arm, time.monotonic() - begun, failed=degraded is not None)
-        return made, degraded
+    async def _made(self, wanted: Sequence[Asked]) -> list[Made | ProblemError | str]:
+        """Return what was made for each: from the cache, else by the inference process; a sentence where it failed."""
+        found: list[Made | ProblemError | str | None] = []
+        for asked in wanted:
+            key = self._key(asked)
+            found.append(None if key is None else await self.cache.get(key))
+        missing = [at for at, it in enumerate(found) if it is None]
+        if missing:
+            for at, made in zip(missing, await self._inferred([wanted[at] for at in missing]), strict=True):
+                found[at] = made
+                if isinstance(made, dict):
+                    await self._keep(wanted[at], made)
+        return [it for it in found if it is not None]
 
-    async def _made(self, asked: Asked, routed: Routed) -> tuple[Made, str | None]:
-        place = (asked["market"], asked["ticker"])
-        seen = self.closes.get(place)
-        key = (*place, asked["version"], seen, tuple(asked["levels"]), asked["as_of"], asked["why"])
-        if seen is not None and (known := await self.cache.get(key)) is not None:
-            return known, None
+    async def _inferred(self, wanted: Sequence[Asked]) -> Sequence[Made | ProblemError | str]:
         try:
-            made = await asyncio.wait_for(self.dispatcher.ask(asked), self.timeout_s)
+            found = await asyncio.wait_for(self.dispatcher.ask_all(wanted), self.timeout_s)
         except BusyError as error:
-            raise busy(str(error)) from None
+            return [busy(str(error))] * len(wanted)
         except Exception as error:
             log.warning("the inference process did not answer", error=str(error) or type(error).__name__)
-            return self._degraded(asked, "the inference process does not answer")
-        if "refused" in made:
-            return self._degraded(asked, made["refused"])
+            return ["the inference process does not answer"] * len(wanted)
+        return [it.get("refused", it) for it in found]
+
+    def _key(self, asked: Asked) -> tuple[Hashable, ...] | None:
+        """Return under what a forecast is kept: by version and last close, and what was asked of it."""
+        place = (asked["market"], asked["ticker"])
+        seen = self.closes.get(place)
+        if seen is None:
+            return None
+        return (*place, asked["version"], seen, tuple(asked["levels"]), asked["as_of"], asked["why"])
+
+    async def _keep(self, asked: Asked, made: Made) -> None:
+        place = (asked["market"], asked["ticker"])
         if asked["as_of"] is None:
             self.closes[place] = (made["cutoff"], made["close"])
             self._remember((*place, asked["version"]), made)
-            key = (*place, asked["version"], self.closes[place], *key[4:])
-        ttl_s = self.standings.of(asked["market"]).ttl_s(made["cutoff"], self.standings.clock())
-        await self.cache.put(key, made, ttl_s)
-        return made, None
+        key = self._key(asked)
+        if key is not None:
+            ttl_s = self.standings.of(asked["market"]).ttl_s(made["cutoff"], self.standings.clock())
+            await self.cache.put(key, made, ttl_s)
 
     def _remember(self, key: tuple[str, str, str], made: Made) -> None:
         self._last[key] = made
@@ -268,8 +289,10 @@ class Answering:
         if len(self._last) > _REMEMBERED:
             self._last.popitem(last=False)
 
-    def _degraded(self, asked: Asked, why: str) -> tuple[Made, str]:
+    def _instead(self, asked: Asked, why: ProblemError | str) -> tuple[Made, str]:
         """Return the last forecast, else the last close, where there is one and the present is asked for."""
+        if isinstance(why, ProblemError):
+            raise why
         place = (asked["market"], asked["ticker"])
         if asked["as_of"] is None:
             if (last := self._last.get((*place, asked["version"]))) is not None:
@@ -278,7 +301,7 @@ class Answering:
                 days = self.standings.next_days(asked["market"], seen[0], LONGEST)
                 naive: Made = {
                     "model": "random_walk", "version": asked["version"], "verdict": "not evaluated", "remark": "",
-                    "learned_to": _day(seen[0]).isoformat(), "cutoff": seen[0], "close": seen[1], "days": days,
+                    "learned_to": _text(seen[0]), "cutoff": seen[0], "close": seen[1], "days": days,
                     "price": [seen[1]] * len(days), "levels": [], "lower": [], "upper": [], "features": "", "why": None,
                 }  # fmt: skip
                 return naive, NAIVE
@@ -320,7 +343,7 @@ class Answering:
                 for level, lower, upper in zip(made["levels"], made["lower"], made["upper"], strict=False)
                 if level in wanted_levels
             ]
-            day = _day(made["days"][at]).isoformat()
+            day = _text(made["days"][at])
             sessions.append(
                 {"session": day, "ahead": at + 1, "close": price, "change": price / close - 1, "intervals": spans}
             )
@@ -342,8 +365,8 @@ class Answering:
             "close": close,
             "forecast": sessions,
             "freshness": {
-                "cutoff": _day(made["cutoff"]).isoformat(),
-                "last_session": _day(last).isoformat(),
+                "cutoff": _text(made["cutoff"]),
+                "last_session": _text(last),
                 "sessions_behind": behind,
             },
             "degraded": degraded,
@@ -363,9 +386,14 @@ def _not_yours(caller: Caller, market: str) -> ProblemError:
 
 def _learned_later(made: Made) -> str:
     """Return what must be said of a model that was fitted to sessions which it is asked to forecast."""
-    if date.fromisoformat(made["learned_to"]) <= _day(made["cutoff"]):
+    if made["learned_to"] <= _text(made["cutoff"]):
         return ""
     return f"it learned from sessions after the cutoff, to {made['learned_to']}: it may know what it forecasts"
+
+
+@lru_cache(maxsize=10_000)
+def _text(days: int) -> str:
+    return _day(days).isoformat()
 
 
 def _day(days: int) -> date:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tickloom.serving.wire import Wanted
 
@@ -29,7 +30,14 @@ class Catalogue:
 
     def markets_of(self, ticker: str) -> list[str]:
         """Return the markets on which a ticker can be forecast."""
-        return sorted(market for market, name in self.aliases if name == ticker)
+        return self._markets.get(ticker, [])
+
+    @cached_property
+    def _markets(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for market, ticker in sorted(self.aliases):
+            found.setdefault(ticker, []).append(market)
+        return found
 
     def near(self, ticker: str, market: str | None, count: int = 3) -> list[str]:
         """Return names that look like one that is unknown."""

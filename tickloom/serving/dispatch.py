@@ -44,28 +44,24 @@ class Dispatcher:
         return len(self._queue)
 
     async def ask(self, asked: Asked) -> Made:
-        """Return the forecast of one.
+        """Return the forecast of one; raises as ``ask_all`` does."""
+        return (await self.ask_all([asked]))[0]
+
+    async def ask_all(self, asked: Sequence[Asked]) -> list[Made]:
+        """Return the forecasts of many, which go together.
 
         Raises
         ------
         BusyError
             Too many wait.
         """
-        return await self._put(asked)
-
-    async def ask_all(self, asked: Sequence[Asked]) -> list[Made]:
-        """Return the forecasts of many."""
         if len(self._queue) + len(asked) > self._limit:
             raise BusyError(f"{len(self._queue)} forecasts wait already")
-        return list(await asyncio.gather(*(self._put(it) for it in asked)))
-
-    def _put(self, asked: Asked) -> "asyncio.Future[Made]":
-        if len(self._queue) >= self._limit:
-            raise BusyError(f"{len(self._queue)} forecasts wait already")
-        future: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
-        self._queue.append((asked, future))
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Made]] = [loop.create_future() for _ in asked]
+        self._queue.extend(zip(asked, futures, strict=True))
         self._pump()
-        return future
+        return list(await asyncio.gather(*futures))
 
     def _pump(self) -> None:
         while self._queue and self._flying < self._flights:

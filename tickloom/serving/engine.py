@@ -3,6 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ log = structlog.get_logger(__name__)
 Window = npt.NDArray[np.float32]
 _USUAL = 250  # sessions over which a feature's mean stands for its absence
 _KEPT = 10_000
+_WORTH_THREADS = 8  # different graphs below which handing over costs more than it gains
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +59,12 @@ class Engine:
     cutoffs
     cached
         Whether what a model reads is kept between two requests.
+    threads
+        In which graphs run when many different ones are asked for at once; onnxruntime needs no lock of Python's.
     """
 
-    def __init__(self, packages: Packages, cutoffs: Cutoffs, cached: bool = True) -> None:
+    def __init__(self, packages: Packages, cutoffs: Cutoffs, cached: bool = True, threads: int = 1) -> None:
+        self._threads = ThreadPoolExecutor(threads, "graphs") if threads > 1 else None
         self._packages, self._cutoffs, self._cached = packages, cutoffs, cached
         self._prepared: dict[tuple[Key, int], Prepared] = {}
 
@@ -126,18 +131,11 @@ class Engine:
                 found[at] = it.fixed
             else:
                 groups[it.package.graph].append(at)
-        for places in groups.values():
-            for start in range(0, len(places), BATCH):
-                some = places[start : start + BATCH]
-                model = ready[some[0]].package.model
-                assert isinstance(model, OnnxModel)
-                try:
-                    rows = model.run(np.stack([ready[at].window for at in some]))  # type: ignore[misc]
-                except Exception as error:  # onnxruntime's errors have no class of their own
-                    log.exception("a graph failed", model=model.name)
-                    found |= dict.fromkeys(some, f"{model.name}: onnxruntime failed ({type(error).__name__})")
-                    continue
-                found |= zip(some, rows, strict=True)
+        parts = [places[start : start + BATCH] for places in groups.values() for start in range(0, len(places), BATCH)]
+        several = len(parts) >= _WORTH_THREADS and self._threads is not None
+        run = self._threads.map if several and self._threads is not None else map
+        for places, rows in zip(parts, run(lambda some: _run([ready[at] for at in some]), parts), strict=True):
+            found |= zip(places, rows, strict=True)
         return found
 
     def _made(self, it: Prepared, returns: Floats, asked: Asked) -> Made:
@@ -166,6 +164,17 @@ class Engine:
             "features": it.features,
             "why": occlusion(it, returns) if asked["why"] else None,
         }
+
+
+def _run(some: Sequence[Prepared]) -> Sequence[Floats | str]:
+    """Return what one graph gives, or a sentence for each where it fails."""
+    model = some[0].package.model
+    assert isinstance(model, OnnxModel)
+    try:
+        return list(model.run(np.stack([it.window for it in some])))  # type: ignore[misc]
+    except Exception as error:  # onnxruntime's errors have no class of their own
+        log.exception("a graph failed", model=model.name)
+        return [f"{model.name}: onnxruntime failed ({type(error).__name__})"] * len(some)
 
 
 def prepared(package: Package, cutoff: Cutoff) -> Prepared:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,12 +28,17 @@ class Standing:
 
     def behind(self, cutoff: int) -> int:
         """Return how many sessions have ended after a cutoff."""
-        days = session_table(self.market).day
-        return max(0, int(np.searchsorted(days, self.last, "right") - np.searchsorted(days, cutoff, "right")))
+        return _between(self.market, cutoff, self.last)
 
     def ttl_s(self, cutoff: int, now: float, late_s: float = 60.0) -> float:
         """Return for how long what was made from a cutoff holds: to the next close; shortly where one is due."""
         return late_s if cutoff < self.last else max(0.0, self.next_close_s - now)
+
+
+@lru_cache(maxsize=10_000)
+def _between(market: str, cutoff: int, last: int) -> int:
+    days = session_table(market).day
+    return max(0, int(np.searchsorted(days, last, "right") - np.searchsorted(days, cutoff, "right")))
 
 
 class Standings:
