@@ -15,7 +15,7 @@ from tickloom import __version__
 from tickloom.market.instruments import instruments
 from tickloom.serving.answering import Answering, Caller, known_models
 from tickloom.serving.asked import BatchRequest, ForecastRequest
-from tickloom.serving.problems import MEDIA_TYPE, ProblemError, of_validation
+from tickloom.serving.problems import MEDIA_TYPE, NOT_JSON, ProblemError, of_validation
 from tickloom.serving.seen import seen
 from tickloom.serving.told import Answer, Batch, KnownModel, KnownTicker, Problem
 
@@ -165,7 +165,7 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        kinds = {404: ("unknown-path", f"{request.url.path} is unknown; GET /docs lists what there is")}
+        kinds = {400: ("not-json", NOT_JSON), 404: ("unknown-path", f"{request.url.path} is unknown; GET /docs lists what there is")}
         allowed = (error.headers or {}).get("Allow", "")
         kinds[405] = ("wrong-method", f"{request.method} is not for {request.url.path}; allowed: {allowed}")
         kind, detail = kinds.get(error.status_code, ("refused", str(error.detail)))
