@@ -25,6 +25,8 @@ VERBS: dict[str, str] = {
     "models": "List the versions of a ticker's models.",
     "forecast": "Forecast a ticker's next sessions by a registered model.",
     "ledger": "Score served forecasts when their session has closed, and show them.",
+    "ask": "Ask the forecast service for a ticker's next sessions.",
+    "keys": "Make API keys of the forecast service.",
     "audit": "Prove that no feature and no forecast changes with what comes later.",
     "evaluate": "Say of forecasters whether they beat a random walk.",
     "demo": "Show the main job from prices to table on this machine.",

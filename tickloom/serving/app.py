@@ -165,7 +165,10 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        kinds = {400: ("not-json", NOT_JSON), 404: ("unknown-path", f"{request.url.path} is unknown; GET /docs lists what there is")}
+        kinds = {
+            400: ("not-json", NOT_JSON),
+            404: ("unknown-path", f"{request.url.path} is unknown; GET /docs lists what there is"),
+        }
         allowed = (error.headers or {}).get("Allow", "")
         kinds[405] = ("wrong-method", f"{request.method} is not for {request.url.path}; allowed: {allowed}")
         kind, detail = kinds.get(error.status_code, ("refused", str(error.detail)))

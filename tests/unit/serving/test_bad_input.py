@@ -106,9 +106,7 @@ def test_what_is_no_json(body):
     problem(answer, answer.status_code, "not-json" if answer.status_code == 400 else "invalid-request")
 
 
-@pytest.mark.parametrize(
-    "body", [b"null", b"[]", b'"AAPL"', b"7"], ids=["null", "list", "text", "number"]
-)
+@pytest.mark.parametrize("body", [b"null", b"[]", b'"AAPL"', b"7"], ids=["null", "list", "text", "number"])
 def test_json_that_is_no_object(body):
     problem(Service().ask("POST", "/v1/forecast", JSON, content=body), 422, "invalid-request")
 
