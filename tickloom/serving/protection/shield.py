@@ -23,6 +23,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _JSON = "application/json"
+_TAKE_JSON = frozenset({"/v1/forecast", "/v1/forecast/batch"})
 _HEALTH = frozenset({"/healthz", "/readyz"})
 _DOCUMENTS = frozenset({"/docs", "/openapi.json"})
 _ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
@@ -132,7 +133,7 @@ class Shield:
             seen.caller = Caller(address, headers)
         else:
             seen.caller = await self._admit(headers, address)
-        chunked = self._check(scope["method"], headers)
+        chunked = self._check(scope, headers)
         body = b""
         if chunked or headers.get("content-length", "0") != "0":
             try:
@@ -157,13 +158,13 @@ class Shield:
         finally:
             self._gate.leave()
 
-    def _check(self, method: str, headers: Mapping[str, str]) -> bool:
+    def _check(self, scope: Scope, headers: Mapping[str, str]) -> bool:
         """Refuse what must not be read; return whether the length is told only by the end."""
         most = self._limits.body_bytes
         length = headers.get("content-length")
         if length is not None and (not length.isdecimal() or len(length) > 18 or int(length) > most):
             raise self._too_large(f"of {length[:20]} bytes")
-        if method == "POST":
+        if scope["method"] == "POST" and scope["path"] in _TAKE_JSON:
             kind = headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != _JSON:
                 given = f"{kind[:80]!r}" if kind else "missing"
