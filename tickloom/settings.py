@@ -2,13 +2,15 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tickloom.errors import ConfigurationError
+
+S = TypeVar("S", bound=BaseSettings)
 
 
 class Settings(BaseSettings):
@@ -99,17 +101,32 @@ def settings() -> Settings:
     ConfigurationError
         A variable has a value that it cannot have.
     """
+    return read(Settings)
+
+
+def read(kind: type[S]) -> S:
+    """Read settings from the environment.
+
+    Raises
+    ------
+    ConfigurationError
+        A variable has a value that it cannot have.
+    """
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_sentence(item) for item in error.errors())) from None
+        prefix = kind.model_config.get("env_prefix", "")
+        raise ConfigurationError("\n".join(_sentence(item, prefix) for item in error.errors())) from None
 
 
-def _sentence(item: ErrorDetails) -> str:
+def _sentence(item: ErrorDetails, prefix: str) -> str:
+    if not item["loc"]:
+        return item["msg"].removeprefix("Value error, ")
     name = "_".join(str(part) for part in item["loc"]).upper()
-    variable = f"TICKLOOM_{name} {item['input']!r}"
+    variable = f"{prefix}{name} {item['input']!r}"
     if item["type"] == "literal_error":
         return f"{variable} is unknown; known: {item['ctx']['expected']}"
-    if item["type"] == "string_pattern_mismatch":
+    if item["type"] == "string_pattern_mismatch" and name == "KEYSPACE":
         return f"{variable} is no name of a keyspace: 1 to 48 small letters, digits and '_', the first a letter"
-    return f"{variable} {item['msg'].replace('Input should be', 'must be')}; docs/settings.md says what it may be"
+    said = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{variable} {said}; docs/settings.md says what it may be"

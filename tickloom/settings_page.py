@@ -1,29 +1,44 @@
-"""The page ``docs/settings.md``, made from the settings."""
+"""The page ``docs/settings.md``, made from the settings of all processes and of the forecast service."""
 
 from pathlib import Path
 from typing import Any
 
+from pydantic_settings import BaseSettings
+
+from services.forecast.settings import ServeSettings
 from tickloom.settings import Settings
 
 _HEAD = """# Settings
 
-<!-- made by `tickloom docs settings`; change `tickloom/settings.py`, not this page -->
+<!-- made by `tickloom docs settings`; change `tickloom/settings.py` and
+`services/forecast/settings.py`, not this page -->
 
 Read from the environment when the process starts; every one has a default that works on one machine.
 
-| variable | default | what it is |
+"""
+_SERVE = """
+## Of the forecast service
+
+[docs/serving.md](serving.md) says how they play together.
+
+"""
+_TABLE = """| variable | default | what it is |
 |---|---|---|
 """
 
 
 def render() -> str:
     """Return the page's text."""
-    prefix = Settings.model_config.get("env_prefix", "")
+    return _HEAD + _table(Settings) + _SERVE + _table(ServeSettings)
+
+
+def _table(kind: type[BaseSettings]) -> str:
+    prefix = kind.model_config.get("env_prefix", "")
     rows = [
         f"| `{prefix}{name.upper()}` | {_default(field.default)} | {_cell(field.description or '')} |\n"
-        for name, field in Settings.model_fields.items()
+        for name, field in kind.model_fields.items()
     ]
-    return _HEAD + "".join(rows)
+    return _TABLE + "".join(rows)
 
 
 def _default(value: Any) -> str:

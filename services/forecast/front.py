@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from services.forecast import wiring
 from services.forecast.settings import serve_settings
+from services.forecast.shielding import shielded
 from tickloom.errors import TickloomError
 from tickloom.experiment import manifest
 from tickloom.experiment.ledger import LedgerWriter
@@ -16,10 +16,11 @@ from tickloom.experiment.manifest import Experiment
 from tickloom.experiment.records import Forecast
 from tickloom.forecast.registry import Registry
 from tickloom.serving.answering import Answering
-from tickloom.serving.app import build, everybody
+from tickloom.serving.app import admitted, build
 from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.dispatch import Dispatcher
 from tickloom.serving.health import Health
+from tickloom.serving.metrics import CountedCache, Metrics
 from tickloom.serving.recording import Recording
 from tickloom.serving.routes import Routes
 from tickloom.serving.sessions import Standings
@@ -41,14 +42,14 @@ class Front:
         self._trouble: str | None = "the registry has not been read yet"
         self._experiments: tuple[Experiment, ...] = ()
         self._said: list[str] = []
-        self.metrics = CollectorRegistry()
+        self.metrics = Metrics()
         self._health = Health()
         record = Recording(self._offer)
         dispatcher = Dispatcher(self._send, waiting=chosen.waiting)
         self._shadows = Shadows(dispatcher, record, waiting=chosen.shadows)
         self._answering = Answering(
             dispatcher,
-            wiring.cache(),
+            CountedCache(wiring.cache(), self.metrics),
             Standings(),
             Routes(fixed=chosen.arm),
             record,
@@ -56,7 +57,8 @@ class Front:
             self._shadows,
             chosen.timeout_s,
         )
-        self.app = build(self._answering, everybody, lambda: self._trouble, self.metrics)
+        routes = build(self._answering, admitted, lambda: self._trouble, self.metrics.registry)
+        self.app = shielded(routes, chosen, self.metrics, self._answering, dispatcher, self._shadows)
 
     async def start(self, inference: Any) -> Sequence["asyncio.Task[None]"]:
         """Begin; returns what runs beside.
@@ -69,7 +71,7 @@ class Front:
         self._inference = inference
         self._take_experiments()
         self._store = wiring.store()
-        self._ledger = wiring.ledger(self._store, self.metrics)
+        self._ledger = wiring.ledger(self._store, self.metrics.registry)
         return [
             asyncio.create_task(self._follow(), name="registry"),
             asyncio.create_task(self._shadows.run(), name="shadows"),
@@ -111,6 +113,7 @@ class Front:
         found = Catalogue.of(await asyncio.to_thread(self._registry.catalogue))
         if found.aliases != self._answering.catalogue.aliases:
             await self._swap(found)
+        self.metrics.breaker(await self._inference.store())
         for market, ticker, cutoff, close in await self._inference.closes():
             self._answering.closes[market, ticker] = (cutoff, close)
         self._trouble = None if self._answering.catalogue.aliases else "the registry holds no model"

@@ -12,6 +12,7 @@ from services.forecast import wiring
 from services.forecast.front import Front
 from services.forecast.settings import serve_settings
 from tickloom.logs import configure
+from tickloom.serving.protection.shield import Outermost
 from tickloom.serving.wire import Asked, Wanted
 
 log = structlog.get_logger(__name__)
@@ -44,6 +45,11 @@ class Inference:
     def prepare(self, wanted: list[dict[str, Any]]) -> list[str]:
         """Load versions."""
         return self._engine.prepare(cast(list[Wanted], wanted))
+
+    @bentoml.api
+    def store(self) -> str:
+        """Return how the circuit breaker before the store stands: closed, half-opened or opened."""
+        return next((it.state for it in wiring.breakers), "closed")
 
     @bentoml.api
     def closes(self) -> list[list[Any]]:
@@ -85,3 +91,7 @@ class Forecast:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self._tasks)
         await front.stop()
+
+
+_forecast: Any = Forecast
+_forecast.add_asgi_middleware(Outermost, ours=front.app)  # BentoML would answer /readyz, /healthz and /metrics itself

@@ -2,10 +2,19 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tickloom.settings import read
+
+
+def _rate(text: str) -> str:
+    from tickloom.serving.protection.keys import rate_of
+
+    rate_of(text)
+    return text
 
 
 class ServeSettings(BaseSettings):
@@ -27,7 +36,7 @@ class ServeSettings(BaseSettings):
         "session", description="`session` keeps answers until the next close; `off` forecasts for each request."
     )
     redis: str | None = Field(
-        None, description="Address of a Redis in which replicas share answers, such as `redis://redis:6379/0`."
+        None, description="Address of a Redis in which replicas share answers and rates: `redis://redis:6379/0`."
     )
     experiments: Path | None = Field(
         None, description="File of an Experiment, or folder of such files; read again when it changes."
@@ -43,9 +52,54 @@ class ServeSettings(BaseSettings):
     shadows: int = Field(
         1024, ge=0, le=100_000, description="Shadow forecasts that may wait; beyond, they are dropped."
     )
+    keys: Path | None = Field(
+        None, description="File of API keys, YAML or JSON, read again when it changes; `tickloom keys new` makes one."
+    )
+    issuer: str | None = Field(
+        None, pattern=r"^https?://", description="OpenID Connect issuer whose tokens count; without it none do."
+    )
+    audience: str | None = Field(None, description="What a token's `aud` must hold; needed with an issuer.")
+    rate: Annotated[str, AfterValidator(_rate)] | None = Field(
+        None,
+        description=(
+            "Most requests of one caller whose key says nothing else, such as `100/second`; of one address where "
+            "neither keys nor an issuer are set."
+        ),
+    )
+    body_bytes: int = Field(
+        256 * 1024, ge=1024, le=64 * 1024 * 1024, description="Most bytes of a request's body; beyond, it gets 413."
+    )
+    body_s: float = Field(10.0, gt=0, le=120, description="Seconds in which a body must be there; else 408.")
+    request_s: float = Field(15.0, gt=0, le=120, description="Seconds in which a request must be answered; else 504.")
+    in_flight: int = Field(256, ge=1, le=100_000, description="Requests in flight at a time; beyond, they get 429.")
+    patience_ms: float = Field(
+        40.0,
+        gt=0,
+        le=60_000,
+        description="Milliseconds that a request may have to wait by estimate; beyond, it gets 429 before it is read.",
+    )
+    patient: int = Field(16, ge=1, le=100_000, description="Requests in flight that are let in whatever the estimate.")
+    breaker_failures: int = Field(
+        3, ge=1, le=1000, description="Failures of the store in a row, after which it is left alone for a while."
+    )
+    breaker_s: float = Field(15.0, gt=0, le=3600, description="Seconds for which it is left alone.")
+    metrics_open: bool = Field(True, description="Whether `/metrics` asks for neither key nor token.")
+    audit: bool = Field(True, description="Whether each request writes a line of JSON to standard error.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.issuer is None) != (self.audience is None):
+            raise ValueError("TICKLOOM_SERVE_ISSUER and TICKLOOM_SERVE_AUDIENCE go together: set both or neither")
+        return self
 
 
 @lru_cache(maxsize=1)
 def serve_settings() -> ServeSettings:
-    """Return the settings of this process, read once."""
-    return ServeSettings()
+    """Return the settings of this process, read once.
+
+    Raises
+    ------
+    ConfigurationError
+        A variable has a value that it cannot have.
+    """
+    return read(ServeSettings)

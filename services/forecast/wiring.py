@@ -8,7 +8,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.forecast.settings import serve_settings
-from tickloom.errors import TickloomError
+from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.experiment.ledger import LedgerWriter
 from tickloom.forecast import histories
 from tickloom.forecast.history import History
@@ -18,10 +18,13 @@ from tickloom.serving.cache import Cache, LocalCache, NoCache, RedisCache
 from tickloom.serving.cutoffs import Cutoffs, Load
 from tickloom.serving.engine import Engine
 from tickloom.serving.packages import Packages
+from tickloom.serving.protection.breaker import Breaker
 from tickloom.settings import settings
-from tickloom.store.lazy import LazySession
+from tickloom.store.lazy import LazySession, StoreAwayError
 
 log = structlog.get_logger(__name__)
+breakers: list[Breaker] = []
+"""Of this process; none where no store is read."""
 
 
 def registry() -> Registry:
@@ -81,8 +84,11 @@ def _known(what: str, address: Callable[[], str]) -> str | None:
 def _load(data: Path | None) -> Load:
     if data is not None:
         return lambda market, ticker: _of_folder(data, market, ticker)
-    session = LazySession(cassandra_address, settings().keyspace)
-    return lambda market, ticker: session.use(lambda it: histories.from_store(it, ticker, market))
+    chosen, session = serve_settings(), LazySession(cassandra_address, settings().keyspace)
+    away = (StoreAwayError, ConfigurationError)
+    guard = Breaker("Cassandra", away, chosen.breaker_failures, chosen.breaker_s)
+    breakers.append(guard)
+    return lambda market, ticker: guard.call(lambda: session.use(lambda it: histories.from_store(it, ticker, market)))
 
 
 def _of_folder(folder: Path, market: str, ticker: str) -> History:

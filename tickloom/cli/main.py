@@ -26,6 +26,8 @@ VERBS: dict[str, str] = {
     "forecast": "Forecast a ticker's next sessions by a registered model.",
     "serve": "Answer forecasts over HTTP.",
     "ledger": "Score served forecasts when their session has closed, and show them.",
+    "ask": "Ask the forecast service for a ticker's next sessions.",
+    "keys": "Make API keys of the forecast service.",
     "audit": "Prove that no feature and no forecast changes with what comes later.",
     "evaluate": "Say of forecasters whether they beat a random walk.",
     "demo": "Show the main job from prices to table on this machine.",

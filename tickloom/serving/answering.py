@@ -206,6 +206,9 @@ class Answering:
         return places[0]
 
     def _unknown(self, ticker: str, where: str, market: str | None, also: str) -> ProblemError:
+        if not self.catalogue.aliases:
+            text = "no model is known yet; GET /readyz says why, try again soon"
+            return ProblemError(503, "not-ready", text, headers={"Retry-After": "2"})
         near = self.catalogue.near(ticker, market)
         like = f"; near names: {', '.join(near)}" if near and not also else ""
         detail = f"ticker: {ticker} has no model{where}{also}{like}; GET /v1/tickers lists all"

@@ -1,7 +1,6 @@
 """The routes: an ASGI application that owns its OpenAPI document and answers problems as problem+json."""
 
 import json
-import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,7 +15,8 @@ from tickloom import __version__
 from tickloom.market.instruments import instruments
 from tickloom.serving.answering import Answering, Caller, known_models
 from tickloom.serving.asked import BatchRequest, ForecastRequest
-from tickloom.serving.problems import MEDIA_TYPE, ProblemError, of_validation
+from tickloom.serving.problems import MEDIA_TYPE, NOT_JSON, ProblemError, of_validation
+from tickloom.serving.seen import seen
 from tickloom.serving.told import Answer, Batch, KnownModel, KnownTicker, Problem
 
 log = structlog.get_logger(__name__)
@@ -32,22 +32,29 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         401: "No key or token, or one that does not count.",
         403: "The key or the token is not for this market.",
         404: "The ticker has no model; near names are told.",
+        408: "The body did not come in time.",
         413: "The body is too large.",
         415: "The body is not application/json.",
         422: "A field says what cannot be.",
         429: "Too many requests; Retry-After says when to try again.",
         503: "Nothing answers.",
+        504: "Nothing was answered in time.",
     }.items()
 }
 
 
 async def everybody(request: Request) -> Caller:
     """Let everybody in; the address is the name."""
-    return Caller(request.client.host if request.client else "unknown", _headers(request))
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+    return Caller(request.client.host if request.client else "unknown", headers)
 
 
-def _headers(request: Request) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+async def admitted(request: Request) -> Caller:
+    """Return whom the shield before the routes has let in."""
+    caller = seen(request.scope).caller
+    if caller is None:
+        raise ProblemError(401, "not-authenticated", "nobody says who asks")
+    return caller
 
 
 def build(answering: Answering, admit: Admit, ready: Check, metrics: CollectorRegistry) -> FastAPI:
@@ -77,14 +84,20 @@ def build(answering: Answering, admit: Admit, ready: Check, metrics: CollectorRe
     @app.post("/v1/forecast", response_model=Answer, responses=_PROBLEMS, tags=["forecasts"])
     async def forecast(wanted: ForecastRequest, request: Request) -> Response:
         """Forecast the next sessions of one ticker."""
-        caller = await admit(request)
-        return _json(await answering.one(wanted, caller, _id(request)))
+        known = seen(request.scope)
+        known.wanted((wanted.ticker,), wanted.market)
+        answer = await answering.one(wanted, await admit(request), known.request)
+        known.told((answer,))
+        return _json(answer)
 
     @app.post("/v1/forecast/batch", response_model=Batch, responses=_PROBLEMS, tags=["forecasts"])
     async def batch(wanted: BatchRequest, request: Request) -> Response:
         """Forecast the next sessions of up to 256 tickers; each is answered, or refused, for itself."""
-        caller = await admit(request)
-        return _json(await answering.many(wanted, caller, _id(request)))
+        known = seen(request.scope)
+        known.wanted(wanted.tickers, wanted.market)
+        answer = await answering.many(wanted, await admit(request), known.request)
+        known.told(answer["forecasts"])
+        return _json(answer)
 
     told: dict[int | str, dict[str, Any]] = {status: _PROBLEMS[status] for status in (401, 429)}
 
@@ -131,9 +144,7 @@ def build(answering: Answering, admit: Admit, ready: Check, metrics: CollectorRe
 
 
 def _id(request: Request) -> str:
-    """Return the id of a request: its own where it has a short one, else a new one."""
-    given = request.headers.get("x-request-id", "")
-    return given if 0 < len(given) <= 64 and given.isprintable() else uuid.uuid4().hex
+    return seen(request.scope).request
 
 
 def _json(found: Any) -> Response:
@@ -154,7 +165,10 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        kinds = {404: ("unknown-path", f"{request.url.path} is unknown; GET /docs lists what there is")}
+        kinds = {
+            400: ("not-json", NOT_JSON),
+            404: ("unknown-path", f"{request.url.path} is unknown; GET /docs lists what there is"),
+        }
         allowed = (error.headers or {}).get("Allow", "")
         kinds[405] = ("wrong-method", f"{request.method} is not for {request.url.path}; allowed: {allowed}")
         kind, detail = kinds.get(error.status_code, ("refused", str(error.detail)))

@@ -1,11 +1,13 @@
 """What may be asked over HTTP."""
 
+import re
 from datetime import date
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 LONGEST = 60
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 MOST_LEVELS, MOST_TICKERS = 5, 256
 Ticker = Annotated[
     str,
@@ -22,13 +24,27 @@ Market = Annotated[
 
 
 def _percent(value: object) -> object:
-    """Refuse true and false, which Python takes for numbers."""
-    if isinstance(value, bool):
+    """Refuse text, and true and false, which Python takes for numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number above 0 and below 100")
     return value
 
 
-Level = Annotated[float, BeforeValidator(_percent), Field(gt=0, lt=100, allow_inf_nan=False)]
+def _whole(value: object) -> object:
+    """Refuse text, true and false; 5.0 is an integer of JSON Schema."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise ValueError(f"must be an integer from 1 to {LONGEST}")
+    return value
+
+
+def _day(value: object) -> object:
+    """Refuse numbers, which could be read as times, and other ways to write a day."""
+    if value is not None and not (isinstance(value, str) and _DAY.fullmatch(value)):
+        raise ValueError("must be a date such as 2024-03-08")
+    return value
+
+
+Level = Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False), BeforeValidator(_percent)]
 
 
 class _Asked(BaseModel):
@@ -36,7 +52,8 @@ class _Asked(BaseModel):
 
     horizon: Annotated[
         int | None,
-        Field(ge=1, le=LONGEST, strict=True, description="Sessions ahead; by default all that the model forecasts."),
+        Field(ge=1, le=LONGEST, description="Sessions ahead; by default all that the model forecasts."),
+        BeforeValidator(_whole),
     ] = None
     levels: Annotated[
         tuple[Level, ...],
@@ -44,6 +61,7 @@ class _Asked(BaseModel):
     ] = (80, 95)
     as_of: Annotated[
         date | None,
+        BeforeValidator(_day),
         Field(description="Forecast from the last close up to this date, as if later ones were not known."),
     ] = None
     why: Annotated[bool, Field(strict=True, description="Ask also what moves the forecast of the next session.")] = (

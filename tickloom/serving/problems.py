@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
+NOT_JSON = "the body is not readable as JSON; send an object with the fields of /docs"
 _TYPES = "https://tickloom.dev/problems/"
 
 
@@ -61,9 +62,7 @@ class ProblemError(Exception):
 def of_validation(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
     """Return what pydantic found in a request; a body that is no JSON is 400, one that says what cannot be is 422."""
     if any(it["type"] == "json_invalid" for it in errors):
-        return ProblemError(
-            400, "not-json", "the body is not readable as JSON; send an object with the fields of /docs"
-        )
+        return ProblemError(400, "not-json", NOT_JSON)
     told = [_mistake(it) for it in errors]
     first = told[0]
     more = f", and {len(told) - 1} more" if len(told) > 1 else ""

@@ -7,10 +7,14 @@ from typing import TypeVar
 from cassandra import DriverException, OperationTimedOut
 from cassandra.cluster import NoHostAvailable, Session
 
-from tickloom.errors import TickloomError
+from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.store.connect import connect, first_reason
 
 T = TypeVar("T")
+
+
+class StoreAwayError(TickloomError):
+    """Cassandra does not answer."""
 
 
 class LazySession:
@@ -35,22 +39,29 @@ class LazySession:
 
         Raises
         ------
-        TickloomError
-            Cassandra does not answer.
+        StoreAwayError
+            Cassandra does not answer, or there is no such keyspace.
+        ConfigurationError
+            It refuses the credentials.
         """
         session = self.get()
         try:
             return what(session)
         except (NoHostAvailable, OperationTimedOut, DriverException, OSError) as error:
-            raise TickloomError(
+            raise StoreAwayError(
                 f"Cassandra does not answer ({first_reason(error)}); is it up? (`tickloom status`)"
             ) from error
 
     def get(self) -> Session:
-        """Return the session, which is opened where it is not yet; raises a TickloomError where that fails."""
+        """Return the session, which is opened where it is not yet; raises as ``use`` does where that fails."""
         with self._lock:
             if self._session is None:
-                self._session = connect(self._address(), self._keyspace, patience_s=self._patience_s)
+                try:
+                    self._session = connect(self._address(), self._keyspace, patience_s=self._patience_s)
+                except ConfigurationError:
+                    raise
+                except TickloomError as error:
+                    raise StoreAwayError(str(error)) from error
             return self._session
 
     def close(self) -> None:

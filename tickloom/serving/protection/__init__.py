@@ -1,0 +1,1 @@
+"""What stands between the network and the routes: who may ask, how much, and how long it may take."""
