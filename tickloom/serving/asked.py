@@ -39,7 +39,7 @@ def _whole(value: object) -> object:
 
 def _day(value: object) -> object:
     """Refuse numbers, which could be read as times, and other ways to write a day."""
-    if value is not None and not (isinstance(value, str) and _DAY.fullmatch(value)):
+    if not (value is None or type(value) is date or (isinstance(value, str) and _DAY.fullmatch(value))):
         raise ValueError("must be a date such as 2024-03-08")
     return value
 

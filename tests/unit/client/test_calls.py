@@ -172,7 +172,7 @@ def test_an_answer_that_does_not_come_ends_at_the_deadline():
     service = Service()
     service.inference.pause_s = 3
     begin = time.monotonic()
-    with pytest.raises(UnavailableError, match="did not answer within 0[.]2 s"):
+    with pytest.raises(UnavailableError, match=r"did not answer within 0[.]2 s"):
         Network(service=service).call("async", "forecast", "AAPL", options={"deadline_s": 0.2})
     assert time.monotonic() - begin < 1.0
 
