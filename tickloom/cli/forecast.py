@@ -1,7 +1,6 @@
 """``tickloom forecast``: the next sessions of a ticker, by a registered model."""
 
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tickloom.cli.forecasting import AllowJumps, Column, Data, MaxGap, Mlflow, Ticker, installed, orderly
+from tickloom.cli.foretold import Row, draw
 from tickloom.cli.options import AsJson, Dates, Home, Market
 from tickloom.errors import TickloomError
 
@@ -108,30 +108,12 @@ def _object(long: "pd.DataFrame", manifest: "Manifest", version: int | None) -> 
 
 
 def _print(long: "pd.DataFrame", manifest: "Manifest", version: int | None) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    from tickloom.forecast.models import REFERENCE
-
-    cutoff, close = long["cutoff"].iloc[0], long["y_cutoff"].iloc[0]
-    digits = 4 if close < 100 else 2
     levels = [it.removeprefix("lo-") for it in map(str, long.columns) if it.startswith("lo-")]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("session", "ahead", "close", "change", *(f"{level} %" for level in levels)):
-        table.add_column(name, justify="left" if name == "session" else "right", no_wrap=True)
-    for row in long.to_dict("records"):
-        price = row["y_hat"]
-        spans = [f"{row[f'lo-{level}']:.{digits}f} to {row[f'hi-{level}']:.{digits}f}" for level in levels]
-        table.add_row(
-            f"{row['ds']:%Y-%m-%d}", str(row["h"]), f"{price:.{digits}f}", f"{price / close - 1:+.2%}", *spans
-        )
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = 120  # a file or a pipe has no width of its own
-    console.print(table)
-    which = "" if version is None else f" (version {version})"
-    said = f"{manifest.model}{which} from the close of {cutoff:%Y-%m-%d}, {close:.{digits}f}"
-    but = f", but {manifest.remark}" if manifest.remark else ""
-    judged = "" if manifest.model == REFERENCE else f"; against the random walk: {manifest.verdict}{but}"
-    typer.echo(f"{said}{judged}")
+    rows = [
+        Row(f"{it['ds']:%Y-%m-%d}", it["h"], it["y_hat"], [(it[f"lo-{level}"], it[f"hi-{level}"]) for level in levels])
+        for it in long.to_dict("records")
+    ]
+    draw(
+        rows, levels, model=manifest.model, version=version, cutoff=f"{long['cutoff'].iloc[0]:%Y-%m-%d}",
+        close=long["y_cutoff"].iloc[0], verdict=manifest.verdict, remark=manifest.remark,
+    )  # fmt: skip

@@ -38,14 +38,14 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same mod
 
 
 @contextmanager
-def installed() -> Iterator[None]:
-    """Decorate a verb of forecasting, so that a library that is missing is a sentence."""
+def installed(extra: str = "forecast", what: str = "forecasting") -> Iterator[None]:
+    """Decorate a verb that needs an extra of the package, so that a library that is missing is a sentence."""
     try:
         yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "tickloom":
             raise
-        raise TickloomError(f"forecasting needs {error.name}: pip install 'tickloom[forecast]'") from None
+        raise TickloomError(f"{what} needs {error.name}: pip install 'tickloom[{extra}]'") from None
 
 
 class _Terminated(SystemExit):

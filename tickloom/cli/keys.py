@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tickloom.cli.forecasting import installed
 from tickloom.cli.options import AsJson
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ def keys() -> None:
 
 
 @app.command(epilog="Examples: tickloom keys new desk --market XNYS | tickloom keys new all --market '*' --json")
+@installed("serve", "making keys")
 def new(
     name: Annotated[str, typer.Argument(help="Who gets it: small letters, digits and '-'.")],
     market: Annotated[list[str], typer.Option(help="Market that it may ask for, or '*'; may be given more than once.")],

@@ -163,7 +163,7 @@ class Shield:
         most = self._limits.body_bytes
         length = headers.get("content-length")
         if length is not None and (not length.isdecimal() or len(length) > 18 or int(length) > most):
-            raise self._too_large(f"of {length[:20]} bytes")
+            raise self._too_large(f" of {length[:20]} bytes")
         if scope["method"] == "POST" and scope["path"] in _TAKE_JSON:
             kind = headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != _JSON:
@@ -182,7 +182,7 @@ class Shield:
 
     def _too_large(self, what: str) -> ProblemError:
         most = self._limits.body_bytes
-        text = f"the body {what} is too large; at most {most} bytes are read: ask for fewer tickers at a time"
+        text = f"the body{what} is too large; at most {most} bytes are read: ask for fewer tickers at a time"
         return _close(ProblemError(413, "body-too-large", text))
 
     async def _read(self, receive: Receive) -> bytes:
