@@ -43,10 +43,11 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def everybody(request: Request) -> Caller:
-    """Let everybody in; the address is the name."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
-    return Caller(request.client.host if request.client else "unknown", headers)
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a token of the issuer."},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+_ASKS: dict[str, Any] = {"security": [{"bearer": []}, {"key": []}, {}]}  # the last one where neither keys nor an issuer are set
 
 
 async def admitted(request: Request) -> Caller:
@@ -81,7 +82,7 @@ def build(answering: Answering, admit: Admit, ready: Check, metrics: CollectorRe
     )
     _handle_errors(app)
 
-    @app.post("/v1/forecast", response_model=Answer, responses=_PROBLEMS, tags=["forecasts"])
+    @app.post("/v1/forecast", response_model=Answer, responses=_PROBLEMS, tags=["forecasts"], openapi_extra=_ASKS)
     async def forecast(wanted: ForecastRequest, request: Request) -> Response:
         """Forecast the next sessions of one ticker."""
         known = seen(request.scope)
@@ -90,7 +91,7 @@ def build(answering: Answering, admit: Admit, ready: Check, metrics: CollectorRe
         known.told((answer,))
         return _json(answer)
 
-    @app.post("/v1/forecast/batch", response_model=Batch, responses=_PROBLEMS, tags=["forecasts"])
+    @app.post("/v1/forecast/batch", response_model=Batch, responses=_PROBLEMS, tags=["forecasts"], openapi_extra=_ASKS)
     async def batch(wanted: BatchRequest, request: Request) -> Response:
         """Forecast the next sessions of up to 256 tickers; each is answered, or refused, for itself."""
         known = seen(request.scope)
@@ -101,13 +102,13 @@ def build(answering: Answering, admit: Admit, ready: Check, metrics: CollectorRe
 
     told: dict[int | str, dict[str, Any]] = {status: _PROBLEMS[status] for status in (401, 429)}
 
-    @app.get("/v1/models", response_model=list[KnownModel], responses=told, tags=["catalogue"])
+    @app.get("/v1/models", response_model=list[KnownModel], responses=told, tags=["catalogue"], openapi_extra=_ASKS)
     async def models(request: Request) -> Response:
         """List the versions that aliases name."""
         caller = await admit(request)
         return _json(known_models(answering.catalogue, caller.markets))
 
-    @app.get("/v1/tickers", response_model=list[KnownTicker], responses=told, tags=["catalogue"])
+    @app.get("/v1/tickers", response_model=list[KnownTicker], responses=told, tags=["catalogue"], openapi_extra=_ASKS)
     async def tickers(request: Request) -> Response:
         """List the tickers that can be forecast."""
         caller = await admit(request)
@@ -140,6 +141,7 @@ def build(answering: Answering, admit: Admit, ready: Check, metrics: CollectorRe
         """Tell Prometheus."""
         return PlainTextResponse(generate_latest(metrics), media_type="text/plain; version=0.0.4")
 
+    app.openapi()["components"]["securitySchemes"] = _SCHEMES  # FastAPI keeps the document that it has made
     return app
 
 
