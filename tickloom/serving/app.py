@@ -47,7 +47,9 @@ _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a token of the issuer."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
-_ASKS: dict[str, Any] = {"security": [{"bearer": []}, {"key": []}, {}]}  # the last one where neither keys nor an issuer are set
+_ASKS: dict[str, Any] = {
+    "security": [{"bearer": []}, {"key": []}, {}]
+}  # the last one where neither keys nor an issuer are set
 
 
 async def admitted(request: Request) -> Caller:

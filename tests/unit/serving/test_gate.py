@@ -113,6 +113,27 @@ def test_the_queue_of_forecasts_is_bounded_too():
     assert all(it.headers["retry-after"] == "1" for it in found if it.status_code == 429)
 
 
+@pytest.mark.parametrize(("patience_s", "most"), [(0.1, 16), (60.0, 40)])
+def test_a_busy_processor_makes_requests_late(patience_s, most):
+    """What comes together is begun one after the other, and none of it is ever inside beside another."""
+    service = Service(gate=Gate(999, patience_s))
+
+    async def works(scope, receive, send):
+        end = time.perf_counter() + 0.02
+        while time.perf_counter() < end:
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    service.app.app = works
+    found, _ = flood(service, 40)
+    statuses = [it.status_code for it in found]
+    assert 8 <= statuses.count(200) <= most
+    assert statuses.count(200) + statuses.count(429) == 40
+    assert (most == 40) is (statuses.count(429) == 0)
+    assert flood(service, 1)[0][0].status_code == 200
+
+
 def test_health_is_told_while_the_gate_is_full():
     service = Service(gate=Gate(1, patience_s=9.0))
     service.gate.enter()

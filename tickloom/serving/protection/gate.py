@@ -1,5 +1,6 @@
 """Turns requests away while those inside would wait too long: the cheapest answer there is."""
 
+import asyncio
 import json
 import math
 import time
@@ -13,6 +14,9 @@ _MEMORY_S = 0.5
 
 class Gate:
     """Bounds requests in flight, by their number and by how long they will wait.
+
+    A process whose processor is busy makes requests wait before they are inside: those that have come together are
+    begun one after the other in one turn of the event loop. ``late`` therefore says how long the turn has lasted.
 
     By Little's law a request that finds ``n`` others inside waits for about ``n`` times what passes between two
     answers. That time is measured while something is in flight, and older measurements fade within half a second.
@@ -36,6 +40,8 @@ class Gate:
         self.in_flight = 0
         self._since = 0.0
         self._busy_s = self._done = 0.0
+        self._turn: float | None = None
+        self._begun = 0
 
     @property
     def wait_s(self) -> float:
@@ -49,6 +55,25 @@ class Gate:
         return inside >= self._least and (
             inside >= self._most or (self._done > 0.0 and inside * self._busy_s > self._patience_s * self._done)
         )
+
+    def late(self) -> bool:
+        """Return whether a request that is begun now has waited for too long in this turn of the event loop.
+
+        What came during one turn is begun in the next one: half of the patience is for each, and so is half of those
+        that are let in whatever the wait.
+        """
+        now = self._clock()
+        if self._turn is None:
+            self._turn, self._begun = now, 1
+            asyncio.get_running_loop().call_soon(self._next_turn)
+            return False
+        if 2 * self._begun >= self._least and now - self._turn > self._patience_s / 2:
+            return True
+        self._begun += 1
+        return False
+
+    def _next_turn(self) -> None:
+        self._turn = None
 
     def enter(self) -> None:
         """Count a request in."""

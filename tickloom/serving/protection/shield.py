@@ -89,7 +89,7 @@ class Shield:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        if self._gate.full and path != "/metrics":
+        if (self._gate.late() or self._gate.full) and path != "/metrics":
             await self._turn_away(send)
             return
         begin = time.perf_counter()
