@@ -9,8 +9,8 @@ help:  ## Print this list
 setup:  ## Make .venv with what runs the main job, from a hashed lock, and see to Java 17
 	@scripts/setup laptop
 
-setup-forecast: setup  ## Add what evaluates, trains and forecasts; networks want make dev
-	@.venv/bin/python -m pip install --quiet --require-hashes -r requirements/forecast.txt
+setup-forecast: setup  ## Add what evaluates, trains, forecasts and serves; networks want make dev
+	@.venv/bin/python -m pip install --quiet --require-hashes -r requirements/forecast.txt -r requirements/serve.txt
 
 dev:  ## The same with what tests, lints and trains; torch alone is 3 GB
 	@scripts/setup dev
@@ -43,12 +43,17 @@ docs: dev  ## Write the generated pages
 manifests: dev  ## Write manifests/base from the charts; needs helm
 	@.venv/bin/python scripts/manifests
 
-# requirements/EXTRA-without.txt names what an image is to be spared of what others ask for
+# dev comes first, and what it holds has its versions everywhere, so that locks can be installed side by side; the others
+# do not go together with it. requirements/EXTRA-without.txt names what an image is to be spared of what others ask for
+COMPILE := .venv/bin/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+  --python-version 3.11 --quiet
+without = $(addprefix --excludes ,$(wildcard requirements/$(1)-without.txt))
 locks: dev  ## Compile requirements/*.txt from pyproject.toml
-	@for extra in ingest stream operator mlflow pipelines forecast train foundation client serve dashboard laptop dev; do \
-	  .venv/bin/uv pip compile pyproject.toml --extra $$extra --generate-hashes --no-emit-index-url --no-emit-find-links \
-	    $$(ls requirements/$$extra-without.txt 2>/dev/null | sed 's/^/--excludes /') \
-	    --no-header --python-version 3.11 --quiet -o requirements/$$extra.txt || exit 1; done
+	@$(COMPILE) --extra dev -o requirements/dev.txt
+	@$(foreach extra,ingest stream operator forecast train foundation client serve laptop,$(COMPILE) --extra $(extra) \
+	  --constraint requirements/dev.txt $(call without,$(extra)) -o requirements/$(extra).txt &&) true
+	@$(foreach extra,mlflow pipelines dashboard,$(COMPILE) --extra $(extra) $(call without,$(extra)) \
+	  -o requirements/$(extra).txt &&) true
 
 sbom: dev  ## Write a CycloneDX bill of materials for each image to build/sbom
 	@.venv/bin/python scripts/sbom $(ARGUMENTS)

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 Window = npt.NDArray[np.float32]
 _USUAL = 250  # sessions over which a feature's mean stands for its absence
 _KEPT = 10_000
-_WORTH_THREADS = 8  # different graphs below which handing over costs more than it gains
+_WORTH_THREADS = 32  # different graphs below which handing over costs more than it gains
 
 
 @dataclass(frozen=True, eq=False)
