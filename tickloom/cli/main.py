@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "train": "Learn a model, judge it against the random walk, register it.",
     "models": "List the versions of a ticker's models.",
     "forecast": "Forecast a ticker's next sessions by a registered model.",
+    "experiment": "Compare models on what they forecast, and promote the better one.",
     "ledger": "Score served forecasts when their session has closed, and show them.",
     "audit": "Prove that no feature and no forecast changes with what comes later.",
     "evaluate": "Say of forecasters whether they beat a random walk.",

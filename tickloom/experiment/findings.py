@@ -50,20 +50,14 @@ def read(session: Session, state: State, named: Named, now_us: int) -> Findings:
     TickloomError
         Cassandra does not answer.
     """
-    forecasts: list[Forecast] = []
-    scores: list[Score] = []
-    for ticker in state.tickers:
-        of_ticker = entries(session, state.name, ticker, _INTERVAL)
-        forecasts += of_ticker[0]
-        scores += of_ticker[1]
-    return find(state, forecasts, scores, named, now_us)
+    return find(state, *entries(session, state.name, None, _INTERVAL), named, now_us)
 
 
 def find(state: State, forecasts: Iterable[Forecast], scores: Iterable[Score], named: Named, now_us: int) -> Findings:
     """Return what forecasts and their scores, of any revision, say."""
     horizon, arms = state.experiment.spec.end.horizon, (CHAMPION, *state.challengers)
-    of_horizon = [it for it in forecasts if it.horizon == horizon and it.arm in arms]
-    mine = {it.key: it for it in of_horizon if _version(it) == state.versions.get(it.arm, {}).get(it.ticker)}
+    of_horizon = [it for it in forecasts if it.horizon == horizon and it.arm in arms and it.ticker in state.tickers]
+    mine = {it.key: it for it in of_horizon if _version(it) == state.versions[it.arm][it.ticker]}
     matured = [it for it in scores if it.key in mine]
     together = compared(matured, arms).get(horizon, [])
     ripe = _ripe(mine, together, arms)

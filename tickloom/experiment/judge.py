@@ -99,8 +99,7 @@ class Judge:
         seen = see(self._session, state)
         found = None
         if forecasts and state.is_open:
-            for ticker in state.tickers:
-                score_ledger(self._session, now_us, experiment=state.name, ticker=ticker)
+            score_ledger(self._session, now_us, experiment=state.name)
             found = done.findings[state.name] = self.find(state)
         limits = state.experiment.spec.guardrails
         breaches = [it for it in (judge(arm, counts, limits) for arm, counts in seen.counts.items()) if it is not None]
