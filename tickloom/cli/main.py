@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "models": "List the versions of a ticker's models.",
     "forecast": "Forecast a ticker's next sessions by a registered model.",
     "serve": "Answer forecasts over HTTP.",
+    "experiment": "Compare models on what they forecast, and promote the better one.",
     "ledger": "Score served forecasts when their session has closed, and show them.",
     "ask": "Ask the forecast service for a ticker's next sessions.",
     "keys": "Make API keys of the forecast service.",

@@ -134,6 +134,7 @@ class End(Model):
     decision: Literal["automatic", "approve"] = Field(
         "automatic", description="`approve` waits for a person once the evidence is there."
     )
+    watch: Duration = Field("1h", description="How long after a promotion a broken guardrail takes it back.")
 
     @model_validator(mode="after")
     def _in_order(self) -> "End":

@@ -50,9 +50,15 @@ class Tally:
 
 
 def entries(
-    session: Session, experiment: str | None, ticker: str, interval: str | None = None, first_cutoff: int | None = None
+    session: Session,
+    experiment: str | None,
+    ticker: str | None,
+    interval: str | None = None,
+    first_cutoff: int | None = None,
 ) -> tuple[list[Forecast], list[Score]]:
     """Return what the ledger holds of a ticker: forecasts and scores of every revision, the newest cutoff first.
+
+    Without a ticker, of all of an experiment, those of one year after the other.
 
     Raises
     ------

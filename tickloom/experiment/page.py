@@ -70,8 +70,7 @@ shadows, off the answer's path. `shadow: true` makes an arm that never answers.
 - `championChallenger`: the champion answers always, all others are shadows.
 - `fixed`: the weights of the file.
 - `canary`: `canary.arm` has the share of the step, by the time since the start; the others share the rest as their
-  weights are to each other. A broken guardrail takes it back to nothing, until a person starts the ramp again. The last
-  step stays: let it be 1 to end with all keys.
+  weights are to each other. A broken guardrail takes it out. The last step stays: let it be 1 to end with all keys.
 - `thompson`: once an epoch, each arm's share is how often its mean reward is the greatest in samples of what is known
   about it.
 - `epsilonGreedy`: once an epoch, the best arm so far gets all but `epsilon`, which is spread over all.
@@ -91,7 +90,7 @@ session move together. Samples are drawn from experiment, seed and epoch, so the
 - `coverage` is broken when too few closes of the last `sessions` sessions lay inside the arm's interval, by a bettor's
   capital of 100 (Waudby-Smith and Ramdas 2024). A session counts once, however many tickers it has.
 
-There is no verdict on fewer than `leastRequests`.
+There is no verdict on fewer than `leastRequests`. [promotion.md](promotion.md) says what is done about a broken one.
 
 ## Sample ratio
 

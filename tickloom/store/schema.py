@@ -144,6 +144,20 @@ LEDGER = (
         numbers frozen<map<text, double>>, request text,
         PRIMARY KEY ((experiment, day), time, id)
     ) WITH CLUSTERING ORDER BY (time DESC, id ASC) AND {KEPT}""",
+    # state is JSON; a change names the revision that it changes.
+    """CREATE TABLE IF NOT EXISTS experiment_states (
+        experiment text, revision int, status text, state text, changed timestamp,
+        PRIMARY KEY ((experiment))
+    ) WITH compaction = {'class': 'UnifiedCompactionStrategy'}""",
+    # A row lives for as long as its writer says, and is gone soon after: it is renewed every few seconds.
+    """CREATE TABLE IF NOT EXISTS arm_health (
+        experiment text, arm text, replica text,
+        generation int, requests bigint, failures bigint, slow bigint,
+        edges frozen<list<double>>, histogram frozen<list<bigint>>,
+        keys bigint, expected double, log_odds double, recorded timestamp,
+        PRIMARY KEY ((experiment), arm, replica)
+    ) WITH compaction = {'class': 'UnifiedCompactionStrategy'}
+    AND default_time_to_live = 3600 AND gc_grace_seconds = 3600""",
 )
 
 MIGRATIONS = (

@@ -43,6 +43,7 @@ def test_every_table_of_the_design_is_made(stack, keyspace):
     assert tables(stack, keyspace) == {
         "stock_prices", "price_days", "anomalies", "bars", "financial_news", "predictions", "sentiment_analysis",
         "multimodal_analysis", "model_performance", "forecast_ledger", "routing_audit",
+        "experiment_states", "arm_health",
     }  # fmt: skip
     assert migrate(stack.cassandra, keyspace) == []
 

@@ -8,7 +8,7 @@ RELEASED = {
     "prices": "35b76e420fe8aee7",
     "news": "862306d09011d6b3",
     "forecasts": "7a0de9cca2e9ed79",
-    "ledger": "93d8e236360c1231",
+    "ledger": "70bbc1247074cd81",
 }
 
 
