@@ -1,7 +1,7 @@
 """What stands before the inference process: routes, and what follows the registry and the experiments."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -10,21 +10,19 @@ from services.forecast import wiring
 from services.forecast.settings import serve_settings
 from services.forecast.shielding import shielded
 from tickloom.errors import TickloomError
-from tickloom.experiment import manifest
 from tickloom.experiment.ledger import LedgerWriter
-from tickloom.experiment.manifest import Experiment
 from tickloom.experiment.records import Forecast
 from tickloom.forecast.registry import Registry
 from tickloom.serving.answering import Answering
 from tickloom.serving.app import admitted, build
 from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.dispatch import Dispatcher
-from tickloom.serving.health import Health
 from tickloom.serving.metrics import CountedCache, Metrics
 from tickloom.serving.recording import Recording
 from tickloom.serving.routes import Routes
 from tickloom.serving.sessions import Standings
 from tickloom.serving.shadows import Shadows
+from tickloom.serving.trials import Trials
 from tickloom.serving.wire import Asked, Made
 
 log = structlog.get_logger(__name__)
@@ -40,10 +38,11 @@ class Front:
         self._registry: Registry | None = None
         self._ledger: LedgerWriter | None = None
         self._trouble: str | None = "the registry has not been read yet"
-        self._experiments: tuple[Experiment, ...] = ()
+        self._store = wiring.store()
+        self._trials = Trials(chosen.experiments, self._tags, self._store, wiring.replica())
         self._said: list[str] = []
+        self._tried = False
         self.metrics = Metrics()
-        self._health = Health()
         record = Recording(self._offer)
         dispatcher = Dispatcher(self._send, waiting=chosen.waiting)
         self._shadows = Shadows(dispatcher, record, waiting=chosen.shadows)
@@ -53,7 +52,7 @@ class Front:
             Standings(),
             Routes(fixed=chosen.arm),
             record,
-            self._health,
+            self._trials.health,
             self._shadows,
             chosen.timeout_s,
         )
@@ -61,16 +60,8 @@ class Front:
         self.app = shielded(routes, chosen, self.metrics, self._answering, dispatcher, self._shadows)
 
     async def start(self, inference: Any) -> Sequence["asyncio.Task[None]"]:
-        """Begin; returns what runs beside.
-
-        Raises
-        ------
-        ConfigurationError
-            The experiments cannot be read.
-        """
+        """Begin; returns what runs beside."""
         self._inference = inference
-        self._take_experiments()
-        self._store = wiring.store()
         self._ledger = wiring.ledger(self._store, self.metrics.registry)
         return [
             asyncio.create_task(self._follow(), name="registry"),
@@ -95,16 +86,22 @@ class Front:
     async def _follow(self) -> None:
         """Take over what the registry, the histories and the experiments have become, again and again."""
         while True:
+            wrong: str | None = None
             try:
                 await self._look()
+                wrong = None if self._answering.catalogue.aliases else "the registry holds no model"
             except Exception as error:
                 log.warning("the registry was not read; what is known stays", error=str(error) or type(error).__name__)
                 if not self._answering.catalogue.aliases:
-                    self._trouble = f"no models: {error}"
+                    wrong = f"no models: {error}"
             try:
-                self._take_experiments()
+                await self._try()
+                self._tried = True
             except TickloomError as error:
-                log.warning("the experiments were not read; those that are known stay", error=str(error))
+                log.warning("experiments were not read or told; what is known stays", error=str(error))
+                if not self._tried:
+                    wrong = wrong or str(error)
+            self._trouble = wrong
             await asyncio.sleep(serve_settings().poll_s)
 
     async def _look(self) -> None:
@@ -116,7 +113,6 @@ class Front:
         self.metrics.breaker(await self._inference.store())
         for market, ticker, cutoff, close in await self._inference.closes():
             self._answering.closes[market, ticker] = (cutoff, close)
-        self._trouble = None if self._answering.catalogue.aliases else "the registry holds no model"
 
     async def _swap(self, found: Catalogue) -> None:
         """Have new versions made ready, and only then ask them; until then the ones of before answer."""
@@ -132,15 +128,18 @@ class Front:
         log.info("models", tickers=len(self._answering.catalogue.aliases), new=len(new), failed=len(failed))
         self._say()
 
-    def _take_experiments(self) -> None:
-        path = serve_settings().experiments
-        found = () if path is None else manifest.load(path)
-        if found != self._experiments:
-            self._experiments = found
-            self._health.watch(found)
-            self._answering.route = Routes(found, fixed=serve_settings().arm)
-            log.info("experiments", names=[it.name for it in found])
+    async def _try(self) -> None:
+        """Take over what experiments have become, and tell their judge how they do here."""
+        if await asyncio.to_thread(self._trials.look):
+            now = self._trials.running
+            tallies = self._trials.tallies()
+            self._answering.route = Routes(now.experiments, now.weights, serve_settings().arm, tallies)
+            log.info("experiments", names=[it.name for it in now.experiments])
             self._say()
+        await asyncio.to_thread(self._trials.tell)
+
+    def _tags(self) -> Mapping[str, Mapping[str, str]]:
+        return {} if self._registry is None else self._registry.tags()
 
     def _say(self) -> None:
         """Say which tickers take no part in their experiment, once."""

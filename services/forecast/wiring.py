@@ -1,6 +1,8 @@
 """How the parts of the service are put together, as its settings say."""
 
 import os
+import socket
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +57,11 @@ def store() -> LazySession | None:
     if _known("Cassandra", cassandra_address) is None:
         return None
     return LazySession(cassandra_address, settings().keyspace)
+
+
+def replica() -> str:
+    """Return a name of this process that no other has, in Kubernetes beginning with the pod's."""
+    return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
 
 def ledger(session: LazySession | None, metrics: CollectorRegistry) -> LedgerWriter | None:

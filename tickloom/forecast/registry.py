@@ -149,19 +149,26 @@ class Registry:
 
     def catalogue(self) -> dict[tuple[str, str], dict[str, int]]:
         """Return the aliases of all tickers' models, by market and ticker: which version each one names."""
-        found: dict[tuple[str, str], dict[str, int]] = {}
         with self._reachable():
-            token = None
-            while True:
-                page = self._client.search_registered_models(
-                    f"name LIKE '{_NAME}.%'", max_results=_PAGE, page_token=token
-                )
-                for it in page:
-                    _, market, ticker = it.name.split(".", 2)
-                    found[market, ticker] = {alias: int(number) for alias, number in it.aliases.items()}
-                token = page.token
-                if not token:
-                    return found
+            found = {}
+            for it in self._registered():
+                _, market, ticker = it.name.split(".", 2)
+                found[market, ticker] = {alias: int(number) for alias, number in it.aliases.items()}
+            return found
+
+    def tags(self) -> dict[str, dict[str, str]]:
+        """Return the tags of registered models, by the model's name; those without tags are left out."""
+        with self._reachable():
+            return {it.name: dict(it.tags) for it in self._registered() if it.tags}
+
+    def _registered(self) -> Iterator[Any]:
+        token = None
+        while True:
+            page = self._client.search_registered_models(f"name LIKE '{_NAME}.%'", max_results=_PAGE, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
 
     def move_alias(self, market: str, ticker: str, alias: str, number: int | None) -> None:
         """Have an alias name a version, or none."""

@@ -1,7 +1,7 @@
 """How arms do in this process: what their guardrails are judged by."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from tickloom.experiment.guardrails import Counts, Window
 from tickloom.experiment.manifest import Experiment, Guardrails
@@ -17,11 +17,16 @@ class Health:
         self._rules: dict[str, Guardrails] = {}
         self._windows: dict[Place, Window] = {}
 
-    def watch(self, experiments: Iterable[Experiment]) -> None:
-        """Count for these experiments from now on; windows whose rules stay as they are stay too."""
+    def watch(self, experiments: Iterable[Experiment], anew: Set[str] = frozenset()) -> None:
+        """Count for these experiments from now on.
+
+        Windows whose rules stay as they are stay too, but those of the experiments that begin ``anew``.
+        """
         rules = {it.name: it.spec.guardrails for it in experiments}
         self._windows = {
-            place: it for place, it in self._windows.items() if rules.get(place[0]) == self._rules[place[0]]
+            (name, arm): it
+            for (name, arm), it in self._windows.items()
+            if name not in anew and rules.get(name) == self._rules[name]
         }
         self._rules = rules
 

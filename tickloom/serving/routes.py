@@ -21,6 +21,8 @@ class Routes:
         Present weights by experiment's name; those of the file where there are none.
     fixed
         Arm that this process answers with whatever the weights say, where arms have Services of their own.
+    tallies
+        By experiment, what counts its keys.
     """
 
     def __init__(
@@ -28,9 +30,10 @@ class Routes:
         experiments: Iterable[Experiment] = (),
         weights: Mapping[str, Weights] | None = None,
         fixed: str | None = None,
+        tallies: Mapping[str, Tally] | None = None,
     ) -> None:
         self.experiments = {it.name: it for it in experiments}
-        self.tallies: dict[str, Tally] = {name: Tally() for name in self.experiments}
+        self._tallies = tallies or {}
         self._router = Router(self.experiments.values(), weights)
         self._models = {name: {arm.name: arm.model for arm in it.spec.arms} for name, it in self.experiments.items()}
         self._taken = {
@@ -60,7 +63,9 @@ class Routes:
         if self._fixed is not None and self._fixed in versions:
             arm, shadows = self._fixed, tuple(it for it in (found.arm, *shadows) if it != self._fixed)
         else:
-            self.tallies[found.experiment].record(found.key, arm)
+            tally = self._tallies.get(found.experiment)
+            if tally is not None:
+                tally.record(found.key, arm)
         beside = tuple((name, versions[name]) for name in shadows)
         return Routed(found.experiment, arm, versions[arm], beside, found.epoch)
 

@@ -5,6 +5,7 @@ from collections import Counter
 
 from tickloom.experiment.manifest import parse
 from tickloom.experiment.modes import Weights
+from tickloom.experiment.ratio import Tally
 from tickloom.serving.answering import Caller, Routed
 from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.health import Health
@@ -42,14 +43,15 @@ def test_without_experiments_the_champion_answers():
 
 
 def test_arms_answer_with_their_versions_and_the_others_are_shadows():
-    routes = Routes([experiment()])
+    tally = Tally()
+    routes = Routes([experiment()], tallies={"trial": tally})
     found = Counter(routes(CATALOGUE, "XNYS", "AAPL", caller(f"c{at}")).version for at in range(400))
     assert set(found) == {"1", "3"}
     assert 140 < found["1"] < 260
     one = routes(CATALOGUE, "XNYS", "AAPL", caller("c1"))
     assert one == routes(CATALOGUE, "XNYS", "AAPL", caller("c1"))
     assert {one.version, *(version for _, version in one.shadows)} == {"1", "2", "3"}
-    assert sum(routes.tallies["trial"].take().values()) == 400
+    assert sum(tally.take().values()) == 400
 
 
 def test_a_ticker_that_lacks_an_arm_takes_no_part_and_is_told():
