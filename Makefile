@@ -21,8 +21,8 @@ demo: setup  ## Prices to table on embedded Kafka, Spark and Cassandra
 cluster-demo: setup  ## The dev profile on the cluster of KUBECONFIG: images, release, a job, its rows
 	@.venv/bin/python scripts/cluster-demo $(ARGUMENTS)
 
-test: dev  ## Run the whole suite
-	@.venv/bin/python -m pytest
+test: dev  ## Run the whole suite: those of the cluster in one process, all others by file in the same and another
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 bench: dev  ## Run every benchmark and print its figures
 	@for name in ingest store indicators stream latency memory forecast experiment serve; do $(TICKLOOM) bench $$name || exit 1; done

@@ -10,6 +10,16 @@ from tickloom.local import stack as local
 from tickloom.local.stack import Endpoints
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep in one process, where there are several, what shares one cluster, and else the tests of a file."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    cluster = Path(__file__).parent / "cluster"
+    for item in items:
+        group = "cluster" if item.path.is_relative_to(cluster) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     """Kafka and Cassandra: those of TICKLOOM_KAFKA and TICKLOOM_CASSANDRA, else started once for the whole run."""
