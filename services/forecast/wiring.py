@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from services.forecast.settings import serve_settings
 from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.experiment.ledger import LedgerWriter
+from tickloom.experiment.misses import misses
 from tickloom.forecast import histories
 from tickloom.forecast.history import History
 from tickloom.forecast.registry import Registry, local_uri
@@ -39,8 +40,12 @@ def engine() -> Engine:
     chosen = serve_settings()
     folder = chosen.folder or settings().home.resolve() / "serving"
     cutoffs = Cutoffs(_load(chosen.data), chosen.refresh_s)
+    threads = max(1, len(os.sched_getaffinity(0)) // chosen.workers)
+    made = Engine(Packages(registry(), folder), cutoffs, threads=threads)
+    if chosen.ledger and (session := store()) is not None:
+        cutoffs.also = lambda: made.adapt(lambda ticker, model: session.use(lambda it: misses(it, ticker, model)))
     cutoffs.start()
-    return Engine(Packages(registry(), folder), cutoffs, threads=max(1, len(os.sched_getaffinity(0)) // chosen.workers))
+    return made
 
 
 def cache() -> Cache:

@@ -33,16 +33,18 @@ def adapted(
     series: dict[tuple[str, str, int], list[Score]] = defaultdict(list)
     for it in newest(scores).values():
         series[it.ticker, it.arm, it.horizon].append(it)
-    found = {}
-    for place, mine in series.items():
-        misses = {level: 1 - level for level in levels}
-        for it in sorted(mine, key=lambda it: (it.ds, it.cutoff)):
-            for level in levels:
-                covered = it.losses.get(f"covered_{100 * level:g}")
-                if covered is not None:
-                    misses[level] = float(np.clip(misses[level] + gamma * (covered - level), 0, 1))
-        found[place] = misses
-    return found
+    return {place: walked(mine, levels, gamma) for place, mine in series.items()}
+
+
+def walked(scores: Iterable[Score], levels: Sequence[float] = LEVELS, gamma: float = GAMMA) -> Misses:
+    """Return the shares of misses to aim at after these scores of one series, as `adapted` does."""
+    misses = {level: 1 - level for level in levels}
+    for it in sorted(scores, key=lambda it: (it.ds, it.cutoff)):
+        for level in levels:
+            covered = it.losses.get(f"covered_{100 * level:g}")
+            if covered is not None:
+                misses[level] = float(np.clip(misses[level] + gamma * (covered - level), 0, 1))
+    return misses
 
 
 def applied(residuals: ConformalResiduals, misses: Mapping[int, Misses]) -> ConformalResiduals:

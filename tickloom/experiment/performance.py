@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from tickloom.experiment.adaptation import walked
 from tickloom.experiment.records import Forecast, Score
 from tickloom.experiment.scoring import newest
 from tickloom.forecast.significance import LEVEL, Comparison, diebold_mariano
@@ -17,6 +18,7 @@ WINDOW = 250
 """Newest cutoffs that a figure is of."""
 LEAST = 20
 """Cutoffs below which there is no verdict."""
+MISS = "miss_"
 _DAY_MS = 86_400_000
 _NOMINAL = {"covered_80": ("coverage_80", 0.80), "covered_95": ("coverage_95", 0.95)}
 
@@ -30,7 +32,8 @@ def performance(forecasts: Iterable[Forecast], scores: Iterable[Score]) -> list[
     is the ratio of the two ``rmse``. Their verdict is that of a Diebold-Mariano test; ``lo_95`` and ``hi_95`` of
     ``mae`` are the baseline and the interval of the mean paired difference to it. The test is for one look, and these
     rows are made again and again: they describe, and decide nothing. ``coverage_80`` and ``coverage_95`` stand beside
-    the level, ``direction`` beside the share of the more frequent direction, with exact binomial intervals.
+    the level, ``miss_80`` and ``miss_95``, what the next intervals are to miss (`adaptation`), beside what that level
+    promises to; ``direction`` beside the share of the more frequent direction, with exact binomial intervals.
     """
     counting = newest(scores)
     groups: dict[tuple[str, str, int], dict[int, Matured]] = defaultdict(dict)
@@ -52,6 +55,7 @@ def performance(forecasts: Iterable[Forecast], scores: Iterable[Score]) -> list[
             "cutoff": last.cutoff * _DAY_MS, "model_version": last.version,
         }  # fmt: skip
         found += [place | figures for figures in _figures(window, horizon)]
+        found += [place | figures for figures in _misses([mine for _, mine in by_cutoff.values()])]
     return found
 
 
@@ -85,6 +89,14 @@ def _figures(matured: list[Matured], horizon: int) -> Iterator[dict[str, Any]]:
     if len(right := column("direction")):
         up = np.mean([score.y > forecast.y_cutoff for forecast, score in matured if "direction" in score.losses])
         yield {"metric": "direction", "baseline": float(max(up, 1 - up)), **_share(right)}
+
+
+def _misses(scores: list[Score]) -> Iterator[dict[str, Any]]:
+    """Yield the shares of misses that the next intervals aim at, beside those that their levels promise."""
+    for level, value in walked(scores).items():
+        name = f"covered_{100 * level:g}"
+        if known := sum(name in it.losses for it in scores):
+            yield {"metric": f"{MISS}{100 * level:g}", "value": value, "baseline": 1 - level, "rows": known}
 
 
 def _share(hits: Any) -> dict[str, Any]:

@@ -75,10 +75,16 @@ class Cutoffs:
         Reads a history; raises a TickloomError where there is none.
     refresh_s
         Seconds between two looks for newer bars.
+
+    Attributes
+    ----------
+    also : callable
+        Called after each look; what it raises is logged.
     """
 
     def __init__(self, load: Load, refresh_s: float = 60.0) -> None:
         self._load, self._refresh_s = load, refresh_s
+        self.also: Callable[[], None] = lambda: None
         self._held: dict[tuple[str, str], Cutoff] = {}
         self._past: dict[tuple[str, str, int], Cutoff] = {}
         self._lock = threading.Lock()
@@ -159,6 +165,9 @@ class Cutoffs:
             begun = time.monotonic()
             try:
                 self.refresh()
+                self.also()
+            except TickloomError as error:
+                log.warning("what has matured cannot be read; what is known stays", error=str(error))
             except Exception:
                 log.exception("looking for newer bars failed")
             if time.monotonic() - begun > self._refresh_s:

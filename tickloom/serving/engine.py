@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import structlog
 
 from tickloom.errors import TickloomError
+from tickloom.experiment.adaptation import Misses
 from tickloom.forecast.history import Floats
 from tickloom.forecast.models.onnx import BATCH, OnnxModel
 from tickloom.serving.cutoffs import Cutoff, Cutoffs
@@ -72,6 +73,22 @@ class Engine:
         """Load versions and forecast once by each; return for each what is wrong, empty where it is ready."""
         found = self.forecast([{**it, "levels": [0.8, 0.95], "as_of": None, "why": False} for it in wanted])
         return [it.get("refused", "") for it in found]
+
+    def adapt(self, misses: Callable[[str, str], Mapping[int, Misses]]) -> None:
+        """Have intervals follow what matured.
+
+        Parameters
+        ----------
+        misses
+            From ticker and model to what its intervals are to miss, by horizon and level.
+
+        Raises
+        ------
+        TickloomError
+            It cannot be read; what is known stays.
+        """
+        for package in self._packages.held():
+            package.adapt(misses(package.manifest.ticker, package.manifest.model))
 
     def ready(self, asked: Sequence[Asked]) -> bool:
         """Return whether all of it can be forecast without reading or loading anything first."""

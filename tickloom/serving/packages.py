@@ -4,12 +4,14 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from tickloom.errors import TickloomError
+from tickloom.experiment.adaptation import Misses, applied
 from tickloom.forecast import package
 from tickloom.forecast.history import Floats
 from tickloom.forecast.models import Model
@@ -22,7 +24,7 @@ Key = tuple[str, str, str]
 """Market, ticker and version."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Package:
     """A version that is ready to forecast.
 
@@ -42,14 +44,23 @@ class Package:
     manifest: Manifest
     errors: ConformalResiduals | None
     graph: str
+    _moved: ConformalResiduals | None = None
     _bounds: dict[tuple[float, ...], Floats] = field(default_factory=dict, repr=False)
+
+    def adapt(self, misses: Mapping[int, Misses]) -> None:
+        """Have intervals miss what their outcomes so far ask for, by horizon and level."""
+        if self.errors is not None:
+            moved = applied(self.errors, misses)
+            if self._moved is None or not np.array_equal(moved.misses, self._moved.misses):
+                self._moved = moved
+                self._bounds = {}
 
     def bounds(self, levels: tuple[float, ...]) -> Floats | None:
         """Return what is added to a forecast log-return, float64[H, levels, 2], in the unit of the errors."""
         if self.errors is None or not levels:
             return None
         if levels not in self._bounds:
-            self._bounds[levels] = self.errors.bounds(levels)
+            self._bounds[levels] = (self._moved or self.errors).bounds(levels)
         return self._bounds[levels]
 
 
@@ -89,6 +100,11 @@ class Packages:
         else:
             self._held.move_to_end(key)
         return found
+
+    def held(self) -> list[Package]:
+        """Return the versions that are in memory."""
+        with self._lock:
+            return list(self._held.values())
 
     def _load(self, key: Key) -> Package:
         market, ticker, version = key

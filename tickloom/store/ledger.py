@@ -129,6 +129,22 @@ def insert_performance(session: Session, rows: Sequence[Row]) -> None:
             future.result()
 
 
+def performance(session: Session, ticker: str, interval: str, model: str, most: int) -> list[Row]:
+    """Return the newest rows of ``model_performance`` of a ticker's model, the newest cutoff first.
+
+    Raises
+    ------
+    TickloomError
+        Cassandra does not answer.
+    """
+    with told("reading what models reached"):
+        names = ", ".join(PERFORMANCE)
+        where = "ticker = ? AND interval = ? AND model = ? LIMIT ?"
+        statement = prepare(session, f"SELECT {names} FROM model_performance WHERE {where}")  # noqa: S608
+        found = session.execute(statement, (ticker, interval, model, most))
+        return [dict(zip(PERFORMANCE, row, strict=True)) for row in found]
+
+
 def _insert(session: Session, table: str, columns: Sequence[str], using: str = "") -> Any:
     marks = ", ".join("?" * len(columns))
     return prepare(session, f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) {using}")  # noqa: S608

@@ -202,3 +202,18 @@ def test_another_tickers_model_is_refused(place):
     registry.put(histories["AAPL"], "1")
     (registry.root / "XNYS" / "AAPL").rename(registry.root / "XNYS" / "MSFT")
     assert "holds a model of AAPL" in found.forecast([asked("MSFT")])[0]["refused"]
+
+
+def test_intervals_follow_what_has_matured(place):
+    """Too many outcomes outside widen the next intervals, of the version in memory and without another load."""
+    registry, histories, found, _ = place
+    registry.put(histories["AAPL"], "1", errors=residuals())
+    before = found.forecast([asked()])[0]
+    found.adapt(lambda ticker, model: {1: {0.8: 0.05}} if (ticker, model) == ("AAPL", "ridge") else {})
+    after = found.forecast([asked()])[0]
+    assert after["upper"][0][0] > before["upper"][0][0]
+    assert after["lower"][0][0] < before["lower"][0][0]
+    assert after["upper"][0][1] == before["upper"][0][1]
+    assert after["price"] == before["price"]
+    found.adapt(lambda ticker, model: {})
+    assert found.forecast([asked()])[0] == before
