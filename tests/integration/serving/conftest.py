@@ -1,0 +1,1 @@
+from tests.integration.store.conftest import keyspace, session  # noqa: F401
