@@ -6,6 +6,7 @@ from tickloom.errors import ConfigurationError
 from tickloom.experiment.manifest import CHAMPION, Experiment
 from tickloom.experiment.states import Move
 from tickloom.forecast.registry import Registry
+from tickloom.market.instruments import instruments
 
 PREVIOUS = "previous-champion"
 Catalogue = Mapping[tuple[str, str], Mapping[str, int]]
@@ -39,7 +40,8 @@ def resolve(experiment: Experiment, catalogue: Catalogue) -> dict[str, dict[str,
             f"{title}: arm champion has model {experiment.arm(CHAMPION).model!r}, which no promotion moves; leave "
             "model out, so that it is the alias champion"
         )
-    tickers = spec.tickers or tuple(sorted(ticker for market, ticker in catalogue if market == spec.market))
+    listed = instruments(spec.market)  # a model of a ticker that is in no list cannot be asked for either
+    tickers = spec.tickers or tuple(sorted(it for market, it in catalogue if market == spec.market and it in listed))
     found = named(experiment, catalogue, tickers)
     lacking = {ticker: [arm for arm in experiment.arms if found[arm][ticker] is None] for ticker in tickers}
     whole = [ticker for ticker in tickers if not lacking[ticker]]
@@ -55,7 +57,7 @@ def resolve(experiment: Experiment, catalogue: Catalogue) -> dict[str, dict[str,
             + f"{spec.market} --model MODEL` has challenger-NAME name the newest version of a model"
         )
     chosen = {arm: {ticker: found[arm][ticker] or 0 for ticker in whole} for arm in experiment.arms}
-    for arm in experiment.arms[:]:
+    for arm in experiment.arms:
         if arm != CHAMPION and chosen[arm] == chosen[CHAMPION]:
             raise ConfigurationError(
                 f"{title}: arm {arm} names the champion's own version of every ticker; give it another: "

@@ -9,6 +9,7 @@ import pandas as pd
 from cassandra.cluster import Session
 
 from tickloom.experiment import bandit
+from tickloom.experiment.evidence import begin
 from tickloom.experiment.guardrails import Breach, judge_coverage
 from tickloom.experiment.manifest import CHAMPION
 from tickloom.experiment.maturing import entries
@@ -66,7 +67,10 @@ def find(state: State, forecasts: Iterable[Forecast], scores: Iterable[Score], n
     most = state.experiment.spec.end.most_sessions
     return Findings(
         cutoffs=cutoffs,
-        evidence={arm: evidence(_pairs(counted, mine, arm), horizon, most) for arm in state.challengers},
+        evidence={
+            arm: evidence(_pairs(counted, mine, arm), horizon, most) if counted else begin(horizon, most)
+            for arm in state.challengers
+        },
         named=named,
         losses={arm: _means([it[arm] for it in counted]) for arm in arms} if counted else {},
         coverage=_coverage(state, matured),

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 import structlog
 from cassandra.cluster import Session
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 EVERY_S = 10.0
 EVIDENCE_EVERY_S = 600.0
+_TRIES = 3
 _BUSY = "experiment {}: somebody else changed it at the same time; look at `tickloom experiment status`, and try again"
 
 
@@ -87,14 +89,33 @@ class Judge:
         done = Look(states={it: state for it, state in states.read(self._session).items() if name in (None, it)})
         for it, state in done.states.items():
             try:
-                done.states[it] = self._one(finish(self._session, self._registry, state), done, forecasts)
+                done.states[it] = self._one(state, done, forecasts)
             except TickloomError as error:
                 done.failures[it] = str(error)
+            except Exception as error:  # of one experiment, which must not keep the others from being looked at
+                log.exception("could not judge", experiment=it)
+                done.failures[it] = f"{type(error).__name__}: {error}"
         return done
 
     def _one(self, state: State, done: Look, forecasts: bool) -> State:
-        if not state.routes:
+        for _ in range(_TRIES):
+            state = finish(self._session, self._registry, state)
+            changed, actions = self._decided(state, done, forecasts)
+            if not actions:
+                return state
+            if states.write(self._session, changed, state.revision):
+                break
+            state = known(self._session, state.name)  # another was faster: look at what he left
+        else:
             return state
+        for action in actions:
+            done.actions.append((state.name, action))
+            log.info("decided", experiment=state.name, action=action.kind, arm=action.arm, why=action.why)
+        return finish(self._session, self._registry, changed)
+
+    def _decided(self, state: State, done: Look, forecasts: bool) -> tuple[State, list[Action]]:
+        if not state.routes:
+            return state, []
         now_us = self._clock_us()
         seen = see(self._session, state)
         found = None
@@ -104,17 +125,7 @@ class Judge:
         limits = state.experiment.spec.guardrails
         breaches = [it for it in (judge(arm, counts, limits) for arm, counts in seen.counts.items()) if it is not None]
         actions = decide(state, found, breaches, seen.ratio_p, now_us)
-        if not actions:
-            return state
-        changed = state
-        for action in actions:
-            changed = after(changed, action, now_us, JUDGE)
-        if not states.write(self._session, changed, state.revision):
-            return state  # another was faster; the next look is at what he left
-        for action in actions:
-            done.actions.append((state.name, action))
-            log.info("decided", experiment=state.name, action=action.kind, arm=action.arm, why=action.why)
-        return finish(self._session, self._registry, changed)
+        return reduce(lambda given, action: after(given, action, now_us, JUDGE), actions, state), actions
 
     def find(self, state: State) -> Findings:
         """Return what matured forecasts and the registry say of an experiment."""
@@ -133,20 +144,24 @@ class Judge:
         evidence_every_s
             Seconds between looks at forecasts.
         """
-        next_evidence = 0.0
+        # two threads, for a look at many forecasts takes longer than a broken guardrail may wait
+        slow = threading.Thread(target=self._again, args=(stop, evidence_every_s, True), daemon=True)
+        slow.start()
+        self._again(stop, every_s, False)
+        slow.join()
+
+    def _again(self, stop: threading.Event, every_s: float, forecasts: bool) -> None:
         while not stop.is_set():
             began = time.monotonic()
-            forecasts = began >= next_evidence
+            wait = every_s
             try:
-                done = self.look(forecasts=forecasts)
-                for name, why in done.failures.items():
+                for name, why in self.look(forecasts=forecasts).failures.items():
                     log.error("could not judge", experiment=name, why=why)
+                    wait = min(every_s, EVERY_S)
             except TickloomError as error:
                 log.error("could not look", why=str(error))
-            else:
-                if forecasts:
-                    next_evidence = began + evidence_every_s
-            stop.wait(max(0.0, every_s - (time.monotonic() - began)))
+                wait = min(every_s, EVERY_S)
+            stop.wait(max(0.0, wait - (time.monotonic() - began)))
 
 
 def see(session: Session, state: State) -> health.Health:

@@ -11,7 +11,7 @@ from tests.unit.experiment.judged import counts
 from tests.unit.experiment.ledgered import CUTOFF
 from tests.unit.experiment.made import experiment
 from tickloom.errors import ConfigurationError, TickloomError
-from tickloom.experiment import health, states, trail
+from tickloom.experiment import findings, health, states, trail
 from tickloom.experiment.judge import Judge, decide_by_hand, finish, start
 from tickloom.experiment.promotion import found_better
 
@@ -202,6 +202,50 @@ def test_two_judges_at_a_time_decide_once(session, registry):
     assert run.state.generation == 1
 
 
+def test_a_broken_arm_does_not_wait_for_a_long_look_at_forecasts(session, registry, monkeypatch):
+    arms = [{"name": "champion"}, {"name": "lstm"}, {"name": "gbm"}]
+    run = Simulated(session, registry, "long", ("AFM", "AKT"), arms=arms)
+    real, released = findings.read, threading.Event()
+
+    def long(*arguments):
+        released.wait(60)
+        return real(*arguments)
+
+    monkeypatch.setattr(findings, "read", long)
+    stop = threading.Event()
+    looks = threading.Thread(target=run.judge.run, args=(stop,), kwargs={"every_s": 0.2})
+    looks.start()
+    try:
+        health.publish(session, "pod", "long", {"gbm": counts(300, 200)}, generation=0)
+        began = time.monotonic()
+        while "gbm" not in states.read(session)["long"].out:
+            assert time.monotonic() - began < 20
+            time.sleep(0.1)
+    finally:
+        stop.set()
+        released.set()
+        looks.join(30)
+    assert not looks.is_alive()
+
+
+def test_a_decision_on_a_state_that_another_has_changed_is_made_anew(session, registry, monkeypatch):
+    arms = [{"name": "champion"}, {"name": "lstm"}, {"name": "gbm"}]
+    run = Simulated(session, registry, "anew", ("ALM", "BAL"), arms=arms).play(60, {"lstm": 0.8}).close(60)
+    real, other = findings.read, Judge(session, registry, run.clock)
+
+    def slow(*arguments):
+        monkeypatch.undo()
+        health.publish(session, "pod", "anew", {"gbm": counts(300, 200)}, generation=0)
+        assert [it.kind for _, it in other.look("anew", forecasts=False).actions] == ["take out"]
+        return real(*arguments)
+
+    monkeypatch.setattr(findings, "read", slow)
+    assert run.look() == [("promote", "lstm")]
+    assert set(run.state.out) == {"gbm"}
+    assert run.aliases("champion") == [2, 2]
+    assert [it.revision for it in (run.state, states.read(session)["anew"])] == [run.state.revision] * 2
+
+
 def test_an_experiment_is_not_started_without_its_models_and_not_changed_in_what_matters(session, registry):
     registry.add(MARKET, "MUT", champion=1)
     arms = [{"name": "champion"}, {"name": "lstm"}]
@@ -222,6 +266,25 @@ def test_an_experiment_is_not_started_without_its_models_and_not_changed_in_what
     decide_by_hand(session, registry, "kept", "stop", "amina", "", 3)
     with pytest.raises(TickloomError, match="is stopped already; give the new one another name"):
         start(session, registry, run.experiment, "amina", 4)
+
+
+def test_an_experiment_that_has_no_forecasts_yet_and_one_that_cannot_be_judged_hold_up_no_other(
+    session, registry, monkeypatch
+):
+    new = Simulated(session, registry, "nothing-yet", ("ARD", "ATH"))
+    assert new.look() == []
+    run = Simulated(session, registry, "zz-after", ("CDM", "CFG")).play(60, {"lstm": 0.8}).close(60)
+    real = findings.read
+
+    def fails(session, state, *rest):
+        if state.name == "nothing-yet":
+            raise ZeroDivisionError("a mistake")
+        return real(session, state, *rest)
+
+    monkeypatch.setattr(findings, "read", fails)
+    done = new.judge.look()
+    assert done.failures == {"nothing-yet": "ZeroDivisionError: a mistake"}
+    assert run.aliases("champion") == [2, 2]
 
 
 def test_what_was_found_better_at_a_missed_look_is_found(session, registry):

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from tests.unit.experiment.judged import findings, series, state
+from tests.unit.experiment.judged import findings, look, series, state
 from tests.unit.experiment.ledgered import CUTOFF
+from tickloom.experiment.promotion import missing
 
 
 def test_only_cutoffs_that_every_arm_has_forecast_count():
@@ -17,6 +18,14 @@ def test_only_cutoffs_that_every_arm_has_forecast_count():
     without = state().model_copy(update={"out": {"gbm": "broken"}})
     assert len(findings(without, lacking, closes).cutoffs) == 30
     assert set(findings(without, lacking, closes).evidence) == {"lstm"}
+
+
+def test_an_experiment_without_forecasts_or_without_closes_has_found_nothing_yet():
+    for given in (([], {}), (series(30, {})[0], {})):
+        found = findings(state(), *given)
+        assert (found.cutoffs, found.losses, found.left_out) == ((), {}, 0)
+        assert look(state(), found).kinds == []
+        assert "20 more sessions" in missing(state(), found, 1.0)[0]
 
 
 def test_forecasts_of_another_version_are_left_out_and_counted():
