@@ -51,8 +51,8 @@
 {{- end }}
 
 {{/*
-Weights of the arms that answer, as JSON and out of 10000, for a route cannot say fractions. Where the file has none they are
-those of the mode: the champion's alone, or the same for all.
+Weights of the arms that answer, as JSON and out of 10000, for a route cannot say fractions. In champion-challenger the champion
+answers always, whatever weights the file has.
 */}}
 {{- define "forecast.weights" -}}
 {{- $experiment := first .Values.experiments }}
@@ -60,13 +60,15 @@ those of the mode: the champion's alone, or the same for all.
 {{- if not (has $mode (list "fixed" "championChallenger")) }}
 {{- fail (printf "forecast: experiment %s: mode %s moves its weights as it goes, and a route's stay as they were rendered; take mode fixed, or serviceMode one" $experiment.metadata.name $mode) }}
 {{- end }}
-{{- $answering := list }}
-{{- range $experiment.spec.arms }}{{ if not .shadow }}{{ $answering = append $answering . }}{{ end }}{{ end }}
 {{- $weights := dict }}
-{{- range $answering }}
-{{- $weight := divf 1 (len $answering) }}
-{{- if hasKey . "weight" }}{{ $weight = .weight }}{{ else if eq $mode "championChallenger" }}{{ $weight = ternary 1 0 (eq .name "champion") }}{{ end }}
+{{- range $experiment.spec.arms }}
+{{- if not .shadow }}
+{{- $weight := ternary 1.0 0.0 (eq .name "champion") }}
+{{- if eq $mode "fixed" }}
+{{- $weight = required (printf "forecast: experiment %s: arm %s has no weight, which mode fixed needs" $experiment.metadata.name .name) .weight }}
+{{- end }}
 {{- $_ := set $weights .name (int (round (mulf $weight 10000) 0)) }}
+{{- end }}
 {{- end }}
 {{- toJson $weights -}}
 {{- end }}
