@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from services.forecast.settings import ServeSettings
+from tests.unit.charts.monitoring_files import monitors
 from tests.unit.charts.rendering import (
     ARMS,
     EXPERIMENT,
@@ -307,3 +308,21 @@ def test_strimzis_user_of_the_service_writes_forecasts_and_nothing_else(charts):
     spec = pod_spec(named(prod, "Deployment", ALL))
     (kafka,) = (it for it in spec["volumes"] if it["name"] == "kafka")
     assert {"secret": {"name": "tickloom-kafka-forecast"}} in kafka["projected"]["sources"]
+
+
+def test_prometheus_reads_the_pods_and_is_let_in(charts):
+    reader = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    manifests = charts.render("forecast", {"judge": {"enabled": True}, "global": {"metricsFrom": [reader]}})
+    spec = monitors()["forecast"]["spec"]
+    (endpoint,) = spec["podMetricsEndpoints"]
+    for it in of_kind(manifests, "Deployment"):
+        assert spec["selector"]["matchLabels"].items() <= labels_of(it).items()
+    read = [
+        it["metadata"]["name"]
+        for it in of_kind(manifests, "Deployment")
+        for container in containers(pod_spec(it))
+        if endpoint["port"] in [port["name"] for port in container.get("ports", ())]
+    ]
+    assert read == [ALL]
+    rules = named(manifests, "NetworkPolicy", ALL)["spec"]["ingress"]
+    assert {"from": [reader], "ports": [{"protocol": "TCP", "port": "http"}]} in rules
