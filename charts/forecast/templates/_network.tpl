@@ -21,8 +21,10 @@
 {{- end }}
 {{- if and .Values.redis.existingSecret (not .Values.redis.url) }}{{ $ports = append $ports 6379 }}{{ end }}
 {{- include "tickloom.toDns" . }}
+{{- if .Values.stores }}
 {{ include "tickloom.toKafka" . }}
 {{ include "tickloom.toCassandra" . }}
+{{- end }}
 - ports:
 {{- range concat $ports .Values.networkPolicy.ports | uniq }}
     - {protocol: TCP, port: {{ . }}}

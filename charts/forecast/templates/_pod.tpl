@@ -1,8 +1,12 @@
 {{/* Environment that service and judge share: (dict "ctx" . "credentials" SECRET). */}}
 {{- define "forecast.environment" -}}
 {{- $credentials := .credentials }}
+{{- if .ctx.Values.stores }}
 {{- include "tickloom.environment" .ctx }}
-{{- with include "tickloom.cassandraEnvironment" .ctx }}{{ . }}{{ end }}
+{{- include "tickloom.cassandraEnvironment" .ctx }}
+{{- else }}
+- {name: TICKLOOM_LOG_FORMAT, value: json}
+{{- end }}
 {{- with include "tickloom.marketEnvironment" .ctx }}{{ . }}{{ end }}
 - name: TICKLOOM_MLFLOW
   value: {{ tpl .ctx.Values.mlflow.uri .ctx | quote }}
@@ -71,8 +75,10 @@ podAntiAffinity:
 {{- if .Values.experiments }}
 - {name: experiments, mountPath: /etc/tickloom-experiments, readOnly: true}
 {{- end }}
+{{- if .Values.stores }}
 {{- include "tickloom.kafkaMount" . }}
 {{- include "tickloom.cassandraMount" . }}
+{{- end }}
 {{- include "tickloom.marketMount" . }}
 {{- end }}
 
@@ -83,8 +89,10 @@ podAntiAffinity:
 - name: experiments
   configMap: {name: {{ include "tickloom.fullname" . }}-experiments}
 {{- end }}
+{{- if .Values.stores }}
 {{- include "tickloom.kafkaVolume" . }}
 {{- include "tickloom.cassandraVolume" . }}
+{{- end }}
 {{- include "tickloom.marketVolume" . }}
 {{- end }}
 

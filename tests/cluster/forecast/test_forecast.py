@@ -34,8 +34,9 @@ VALUES = {
     "mlflow": {"uri": "http://registry-mlflow:5000", "credentialsSecret": "registry-mlflow"},
     "autoscaling": {"by": "cpu", "minReplicas": 1, "maxReplicas": 2, "cpuPercent": 300, "behavior": FAST},
     "drainSeconds": 5,
-    # for each request an inference; neither Cassandra nor Kafka is there
-    "settings": {"cache": "off", "ledger": False, "data": "/prices", "poll_s": 2},
+    "stores": False,
+    # for each request an inference, and none is turned away
+    "settings": {"cache": "off", "data": "/prices", "poll_s": 2, "patience_ms": 10_000},
     "resources": {"requests": {"cpu": "100m", "memory": "384Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}},
     "volumes": [{"name": "prices", "configMap": {"name": "prices"}}],
     "volumeMounts": [{"name": "prices", "mountPath": "/prices", "readOnly": True}],

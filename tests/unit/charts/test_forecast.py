@@ -102,6 +102,20 @@ def test_secrets_are_mounted_or_referred_to(charts):
     assert "MLFLOW_TRACKING_PASSWORD" not in without
 
 
+def test_without_stores_nothing_points_to_one(charts):
+    values = {
+        "stores": False,
+        "settings": {"data": "/prices"},
+        "global": {"kafka": {"credentialsSecret": "kafka"}, "cassandra": {"credentialsSecret": "cassandra"}},
+    }
+    found = told(charts, values)
+    assert not [it for it in found if it.startswith(("TICKLOOM_KAFKA", "TICKLOOM_CASSANDRA"))]
+    assert found["TICKLOOM_SERVE_DATA"] == "/prices"
+    assert [it["name"] for it in pod(charts, values)["volumes"]] == ["tmp"]
+    policy = named(charts.render("forecast", values), "NetworkPolicy", ALL)["spec"]
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 5000}
+
+
 def test_a_pod_goes_only_after_another_one_is_ready_and_has_time_to_end(charts):
     manifests = charts.render("forecast", {"drainSeconds": 30})
     spec = named(manifests, "Deployment", ALL)["spec"]
@@ -282,6 +296,7 @@ def changed(**spec):
         ({"autoscaling": {"by": "vpa"}}, "/autoscaling/by"),
         ({"autoscaling": {"keda": {"hours": [{"start": "0 8 * * *"}]}}}, "/autoscaling/keda/hours/0"),
         ({"redis": {"url": "redis:6379"}}, "/redis/url"),
+        ({"stores": False, "judge": {"enabled": True}}, "needs the ledger"),
         ({"gpu": {"count": 0}}, "/gpu/count"),
         ({"image": {"tag": "latest"}}, "tickloom/forecast:latest .* such as 0.1.0"),
     ],
