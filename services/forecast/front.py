@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from services.forecast import wiring
+from services.forecast.draining import Closing, Drain
 from services.forecast.settings import serve_settings
 from services.forecast.shielding import shielded
 from tickloom.errors import TickloomError
@@ -56,12 +57,15 @@ class Front:
             self._shadows,
             chosen.timeout_s,
         )
-        routes = build(self._answering, admitted, lambda: self._trouble, self.metrics.registry)
-        self.app = shielded(routes, chosen, self.metrics, self._answering, dispatcher, self._shadows)
+        self._drain = Drain()
+        routes = build(self._answering, admitted, self._wrong, self.metrics.registry)
+        whole = shielded(routes, chosen, self.metrics, self._answering, dispatcher, self._shadows)
+        self.app = Closing(whole, self._drain)
 
     async def start(self, inference: Any) -> Sequence["asyncio.Task[None]"]:
         """Begin; returns what runs beside."""
         self._inference = inference
+        self._drain.put_off(serve_settings().drain_s)
         self._ledger = wiring.ledger(self._store, self.metrics.registry)
         return [
             asyncio.create_task(self._follow(), name="registry"),
@@ -74,6 +78,9 @@ class Front:
             await asyncio.to_thread(self._ledger.close, _DRAIN_S)
         if self._store is not None:
             self._store.close()
+
+    def _wrong(self) -> str | None:
+        return "it was told to end" if self._drain.begun else self._trouble
 
     def _offer(self, forecast: Forecast) -> None:
         if self._ledger is not None:

@@ -31,6 +31,12 @@ class ServeSettings(BaseSettings):
     )
     poll_s: float = Field(5.0, gt=0, le=3600, description="Seconds between two looks at the registry's aliases.")
     refresh_s: float = Field(60.0, gt=0, le=86_400, description="Seconds between two looks for newer bars.")
+    drain_s: float = Field(
+        0, ge=0, le=300, description="Seconds that it answers on after SIGTERM, until nobody sends requests any more."
+    )
+    provider: Literal["cpu", "cuda"] = Field(
+        "cpu", description="What onnxruntime computes on; `cuda` needs the package onnxruntime-gpu and a GPU."
+    )
     timeout_s: float = Field(5.0, gt=0, le=120, description="Seconds after which a forecast is given up.")
     cache: Literal["session", "off"] = Field(
         "session", description="`session` keeps answers until the next close; `off` forecasts for each request."

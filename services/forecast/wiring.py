@@ -15,6 +15,7 @@ from tickloom.experiment.ledger import LedgerWriter
 from tickloom.experiment.misses import misses
 from tickloom.forecast import histories
 from tickloom.forecast.history import History
+from tickloom.forecast.models import graphs
 from tickloom.forecast.registry import Registry, local_uri
 from tickloom.local.addresses import cassandra_address, kafka_address
 from tickloom.serving.cache import Cache, LocalCache, NoCache, RedisCache
@@ -36,9 +37,16 @@ def registry() -> Registry:
 
 
 def engine() -> Engine:
-    """Return what forecasts, and begin to look for newer bars."""
+    """Return what forecasts, and begin to look for newer bars.
+
+    Raises
+    ------
+    TickloomError
+        onnxruntime cannot compute where it is told to.
+    """
     chosen = serve_settings()
     folder = chosen.folder or settings().home.resolve() / "serving"
+    graphs.compute_on(chosen.provider)
     cutoffs = Cutoffs(_load(chosen.data), chosen.refresh_s)
     threads = max(1, len(os.sched_getaffinity(0)) // chosen.workers)
     made = Engine(Packages(registry(), folder), cutoffs, threads=threads)

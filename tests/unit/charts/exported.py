@@ -1,5 +1,6 @@
 """Every metric that there is: those of the real code at work, and a list of others' with their source."""
 
+import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -7,6 +8,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from operators.streamjob.metrics import Metrics as OperatorMetrics
 from operators.streamjob.status import CONDITIONS, PHASES, Condition, Status
+from services.forecast.settings import ServeSettings
+from services.forecast.shielding import shielded
 from services.ingest.feeds import Once
 from services.ingest.metrics import Metrics as IngestMetrics
 from services.ingest.worker import Worker
@@ -15,6 +18,9 @@ from tests.unit.charts.promql import Known, Labels, exposed
 from tests.unit.ingest.test_worker import Broker, block, source
 from tests.unit.stream.test_progress import commit
 from tickloom.bus.deadletters import REASONS
+from tickloom.experiment.outlet import Metrics as LedgerMetrics
+from tickloom.experiment.outlet import Outlet, Taken
+from tickloom.serving.metrics import Metrics as ServeMetrics
 from tickloom.stream.metrics import STATES
 from tickloom.stream.progress import Progress
 
@@ -69,11 +75,28 @@ def driver() -> CollectorRegistry:
     return progress.metrics.registry
 
 
+def forecast() -> CollectorRegistry:
+    """Return the registry of a forecast service that has answered once, and not by its model."""
+    metrics = ServeMetrics()
+    nobody = SimpleNamespace(waiting=0, catalogue=SimpleNamespace(aliases={}), made=0, dropped=0, failed=0)
+    shielded(lambda *_: None, ServeSettings(), metrics, nobody, nobody, nobody)
+    metrics.answered("/v1/forecast", 200, ("champion",), ("naive",), 1, 0.01)
+    metrics.hits.inc()
+    outlet = Outlet("cassandra", lambda them: Taken(written=len(them)), LedgerMetrics(metrics.registry), 10)
+    outlet.close(time.monotonic() + 1)
+    return metrics.registry
+
+
 def known() -> Known:
     """Return every metric with its labels, those of the targets too, and the values that are known."""
     metrics = {name: labels for name, (_, labels) in FOREIGN.items()}
     jobs = set()
-    for name, registry in (("operator", operator()), ("drivers", driver()), ("ingest", ingest())):
+    for name, registry in (
+        ("operator", operator()),
+        ("drivers", driver()),
+        ("ingest", ingest()),
+        ("forecast", forecast()),
+    ):
         monitor = monitors()[name]
         (endpoint,) = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
         added = {rule["targetLabel"]: rule.get("replacement") for rule in endpoint["relabelings"]}

@@ -10,7 +10,18 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 CHARTS = ROOT / "charts"
-INSTALLABLE = ("crds", "kafka", "cassandra", "spark", "operator", "ingest", "mlflow", "monitoring", "tickloom")
+INSTALLABLE = (
+    "crds",
+    "kafka",
+    "cassandra",
+    "spark",
+    "operator",
+    "ingest",
+    "mlflow",
+    "forecast",
+    "monitoring",
+    "tickloom",
+)
 PROFILES = {
     "default": (),
     "dev": ("values-dev.yaml",),
@@ -37,6 +48,26 @@ SOURCES = [
         },
     },
 ]
+EXPERIMENT: dict[str, Any] = {
+    "apiVersion": "tickloom.dev/v1alpha1",
+    "kind": "Experiment",
+    "metadata": {"name": "lstm-on-casablanca"},
+    "spec": {
+        "market": "XCAS",
+        "mode": "fixed",
+        "arms": [
+            {"name": "champion", "weight": 0.9},
+            {"name": "lstm", "weight": 0.1},
+            {"name": "gbm", "shadow": True},
+        ],
+        "guardrails": {"p99": "60ms", "coverage": {"level": 95, "least": 0.85, "sessions": 60}},
+    },
+}
+ARMS: dict[str, Any] = {
+    "serviceMode": "perArm",
+    "experiments": [EXPERIMENT],
+    "route": {"enabled": True},
+}
 OPERATED: dict[str, Any] = {
     "mode": "cass-operator",
     "global": {
@@ -66,6 +97,16 @@ TOGGLES: dict[str, dict[str, Any]] = {
         },
         "mlflow": {"enabled": True},
         "ingest": {"sources": SOURCES},
+        "forecast": {
+            "enabled": True,
+            "experiments": [EXPERIMENT],
+            "judge": {"enabled": True, "credentialsSecret": "mlflow-editor"},
+            "auth": {"keysSecret": "keys", "issuer": "https://login.example.com", "audience": "forecasts"},
+            "redis": {"url": "redis://redis.{{ .Release.Namespace }}.svc:6379/0"},
+            "ingress": {"enabled": True, "host": "forecasts.example.com", "tlsSecret": "forecasts-tls"},
+            "gpu": {"enabled": True},
+            "settings": {"timeout_s": 3, "waiting": 100000, "ledger": False, "cache": "off"},
+        },
         "monitoring": {
             "enabled": True,
             "monitors": {"labels": {"release": "prom"}, "jobNamespaces": ["a", "b"], "interval": "15s"},
@@ -76,7 +117,7 @@ TOGGLES: dict[str, dict[str, Any]] = {
     "namespaced": {"operator": {"watch": {"namespaces": ["a", "b"]}}, "spark": {"namespaces": ["a", "b"]}},
     "open": {
         part: {"networkPolicy": {"enabled": False}}
-        for part in ("kafka", "cassandra", "spark", "operator", "ingest", "mlflow")
+        for part in ("kafka", "cassandra", "spark", "operator", "ingest", "mlflow", "forecast")
     },
     "external stores": {
         "global": {
@@ -104,6 +145,17 @@ TOGGLES: dict[str, dict[str, Any]] = {
                 "clientTls": {"issuer": {"name": "ours", "kind": "ClusterIssuer"}, "clientCertificates": True},
             },
         },
+    },
+    "a service for each arm": {
+        "forecast": {
+            **ARMS,
+            "enabled": True,
+            "autoscaling": {
+                "by": "keda",
+                "minReplicas": 0,
+                "keda": {"markets": ["XCAS", "XNYS"], "prometheus": "http://prometheus.monitoring.svc:9090"},
+            },
+        }
     },
     "strimzi alone": {
         "global": {"kafka": WITH_STRIMZI},

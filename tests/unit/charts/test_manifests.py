@@ -105,7 +105,7 @@ def test_a_base_of_a_profile_holds_what_helm_would_install(charts, profile):
 
 def test_one_overlay_names_every_image_of_ours():
     text = yaml.safe_dump_all(kustomize(OVERLAY))
-    for image in ("operator", "stream", "ingest", "mlflow"):
+    for image in ("operator", "stream", "ingest", "mlflow", "forecast"):
         assert f"REGISTRY/tickloom/{image}:0.1.0" in text
     assert "value: REGISTRY/tickloom/stream:0.1.0" in text
     assert ": tickloom/" not in text

@@ -116,23 +116,30 @@ def test_two_sources_of_one_name_are_refused(charts):
         charts.text("ingest", {"sources": [MADE, YAHOO]})
 
 
-def test_the_schema_of_sources_is_current_and_an_old_one_is_told(tmp_path):
+def test_what_charts_hold_of_the_code_is_current_and_what_is_not_is_told(tmp_path):
     def run(root, *options):
         command = [sys.executable, root / "scripts" / "chart-schema", *options]
         place = {"cwd": ROOT, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
         return subprocess.run(command, **place, capture_output=True, text=True, check=False)
 
     assert run(ROOT, "--check").returncode == 0
-    for name in ("scripts/chart-schema", "charts/ingest/values.schema.json"):
-        (tmp_path / name).parent.mkdir(parents=True)
+    changes = {
+        "charts/ingest/values.schema.json": ('"15m",', ""),
+        "charts/forecast/values.schema.json": ('"thompson",', ""),
+        "charts/forecast/files/sessions.yaml": ("0 8 ", "0 9 "),
+    }
+    for name in ("scripts/chart-schema", *changes):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    schema = tmp_path / "charts" / "ingest" / "values.schema.json"
-    right = schema.read_text()
-    schema.write_text(right.replace('"15m",', ""))
-    done = run(tmp_path, "--check")
-    assert (done.returncode, "run scripts/chart-schema" in done.stderr) == (1, True)
-    assert run(tmp_path).returncode == 0
-    assert schema.read_text() == right
+    for name, change in changes.items():
+        file = tmp_path / name
+        right = file.read_text()
+        file.write_text(right.replace(*change))
+        assert file.read_text() != right
+        done = run(tmp_path, "--check")
+        assert (done.returncode, done.stderr) == (1, f"{name}: is not what the code says; run scripts/chart-schema\n")
+        assert run(tmp_path).returncode == 0
+        assert file.read_text() == right
 
 
 @pytest.mark.parametrize("profile", ["values-dev.yaml", "values-prod.yaml"])

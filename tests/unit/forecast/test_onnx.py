@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from tests.unit.forecast.series import frame
 from tests.unit.forecast.small import HORIZON, NAMES, WINDOW, small
 from tickloom.errors import TickloomError
 from tickloom.forecast.features import VERSION
-from tickloom.forecast.models import load, make
+from tickloom.forecast.models import graphs, load, make
 from tickloom.forecast.models.graphs import GRAPH, TOLERANCE
 from tickloom.forecast.models.networks import WEIGHTS, Lstm
 
@@ -111,7 +112,7 @@ def test_a_loaded_one_needs_onnxruntime_alone(folders, models, walk, tmp_path):
         "from pathlib import Path\n"
         "import numpy as np\n"
         "from tests.unit.forecast.series import frame\n"
-        "from tickloom.forecast.models import load, make\n"
+        "from tickloom.forecast.models import graphs, load, make\n"
         "walk, out = frame(600, seed=3, phi=0.4), Path(sys.argv[1])\n"
         "for folder in sys.argv[2:]:\n"
         "    model = load(Path(folder))\n"
@@ -218,6 +219,29 @@ def test_older_features_are_refused(folder, monkeypatch):
     monkeypatch.setattr("tickloom.forecast.models.graphs.VERSION", VERSION + 1)
     with pytest.raises(TickloomError, match=f"was trained on version {VERSION} of the features, and this is"):
         load(folder)
+
+
+@pytest.fixture
+def put_back():
+    yield
+    graphs.compute_on("cpu")
+
+
+@pytest.mark.usefixtures("put_back")
+def test_where_it_is_computed_is_said_and_must_be_there(folder, model, monkeypatch):
+    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    if available[0] not in onnxruntime.get_available_providers():
+        with pytest.raises(TickloomError, match="not on CUDAExecutionProvider; install onnxruntime-gpu"):
+            graphs.compute_on("cuda")
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+        graphs.compute_on("cuda")
+        # as with onnxruntime-gpu where there is no GPU: a session is made all the same
+        with pytest.raises(
+            TickloomError, match="could not begin to compute on CUDAExecutionProvider; see that there is"
+        ):
+            load(folder)
+        graphs.compute_on("cpu")
+    assert load(folder).features
 
 
 def test_what_is_no_graph_or_missing_is_said(folder, model):

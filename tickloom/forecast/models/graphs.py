@@ -24,7 +24,10 @@ TOLERANCE = 1e-5
 """Largest difference between a graph and the model that it was made of, as a share of the standard deviation of the
 returns that the model was fitted to. It is stricter than the same figure in log-return, for these deviate by less
 than 1."""
+PROVIDERS: Mapping[str, str] = MappingProxyType({"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"})
+"""What onnxruntime calls that on which it computes."""
 _KEY = "tickloom"
+_provider = "cpu"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,26 @@ class Contract:
         )
 
 
+def compute_on(provider: str) -> None:
+    """Have graphs that are read from now on in this process computed on one of ``PROVIDERS``.
+
+    Raises
+    ------
+    TickloomError
+        The onnxruntime that is installed knows no such one.
+    """
+    import onnxruntime
+
+    known = onnxruntime.get_available_providers()
+    if PROVIDERS[provider] not in known:
+        raise TickloomError(
+            f"onnxruntime computes on {', '.join(known)} here, not on {PROVIDERS[provider]}; "
+            "install onnxruntime-gpu in the place of onnxruntime, or let provider be cpu"
+        )
+    global _provider  # noqa: PLW0603
+    _provider = provider
+
+
 class Graph:
     """A graph in onnxruntime, on one thread: a forecast of few rows gains nothing from more.
 
@@ -72,6 +95,11 @@ class Graph:
     ----------
     content
         Bytes of the ONNX file.
+
+    Raises
+    ------
+    TickloomError
+        It cannot be computed where ``compute_on`` says.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -80,7 +108,16 @@ class Graph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        wanted = PROVIDERS[_provider]
+        providers = list(
+            dict.fromkeys((wanted, PROVIDERS["cpu"]))
+        )  # what a GPU cannot compute is left to the processor
+        self._session = onnxruntime.InferenceSession(content, options, providers=providers)
+        if wanted not in self._session.get_providers():  # it only writes a line about it
+            raise TickloomError(
+                f"onnxruntime could not begin to compute on {wanted}; "
+                "see that there is a GPU, with its driver and CUDA's libraries"
+            )
         self._input = self._session.get_inputs()[0]
 
     @property
