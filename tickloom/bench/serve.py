@@ -74,7 +74,8 @@ class _Bench:
             "to_bare_service": figures["requests_per_second"] / peers["bare_service_requests_per_second"],
             "batch_to_bare_onnx": figures["batch_forecasts_per_second"] / peers["bare_onnx_forecasts_per_second"],
         }
-        return Result("serve", figures, peers, ratios, _notes())
+        known = {key: value for key, value in figures.items() if value == value}  # a figure of nothing is none
+        return Result("serve", known, peers, ratios, _notes())
 
     def _service(self, world: World, **settings: str) -> Server:
         self._number += 1

@@ -77,7 +77,7 @@ def service(stack, keyspace, prices, registry, tmp_path_factory):
     load = [sys.executable, "-m", "tickloom.cli.main", "load", str(prices), "--market", MARKET]
     subprocess.run(load, env={**os.environ, **stores}, check=True, capture_output=True)
     registry.move_alias(MARKET, "TRIAL", CHAMPION, 2)
-    settings = {**stores, "TICKLOOM_MLFLOW": registry.uri, "TICKLOOM_SERVE_POLL_S": "1"}
+    settings = {**stores, "TICKLOOM_MLFLOW": registry.uri, "TICKLOOM_SERVE_POLL_S": "1", "TICKLOOM_SERVE_CACHE": "off"}
     command = ("-m", "services.forecast", "--host", "127.0.0.1")
     first = ("/v1/forecast", '{"ticker": "TRIAL"}')
     with Server(command, settings, first, home / "service.log") as running:
