@@ -1,6 +1,7 @@
 """``tickloom bench serve``: how many forecasts the service answers, how fast, and what becomes of them in trouble."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -74,7 +75,7 @@ class _Bench:
             "to_bare_service": figures["requests_per_second"] / peers["bare_service_requests_per_second"],
             "batch_to_bare_onnx": figures["batch_forecasts_per_second"] / peers["bare_onnx_forecasts_per_second"],
         }
-        known = {key: value for key, value in figures.items() if value == value}  # a figure of nothing is none
+        known = {key: value for key, value in figures.items() if not math.isnan(value)}
         return Result("serve", known, peers, ratios, _notes())
 
     def _service(self, world: World, **settings: str) -> Server:
