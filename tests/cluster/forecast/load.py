@@ -32,6 +32,7 @@ class Load:
     answered: int = 0
     tried_again: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    degraded: list[object] = field(default_factory=list)
     slowest_s: float = 0.0
 
     def __post_init__(self):
@@ -70,4 +71,9 @@ class Load:
             answer = client.post("/v1/forecast", json=self.body)
         except httpx.TransportError as error:
             return f"{type(error).__name__} {error}"
-        return None if answer.status_code == 200 else f"{answer.status_code} {answer.text[:200]}"
+        if answer.status_code != 200:
+            return f"{answer.status_code} {answer.text[:200]}"
+        if answer.json()["degraded"]:
+            with self._lock:
+                self.degraded.append(answer.json()["degraded"])
+        return None

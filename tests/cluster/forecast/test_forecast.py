@@ -169,7 +169,8 @@ def test_a_rolling_update_and_a_killed_pod_lose_no_request(place):
         place.rolled_out(TOLD, 90)
     assert not load.failed
     for what, it in (("rolling update", rolled), ("kill", load)):
-        print(f"{what}: {it.answered} answers, slowest {it.slowest_s:.2f} s, tried again: {it.tried_again}")
+        again = f"{len(it.tried_again)} tried again, {len(it.degraded)} degraded"
+        print(f"{what}: {it.answered} answers, slowest {it.slowest_s:.2f} s, {again}")
 
 
 def told(place, command):
