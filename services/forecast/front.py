@@ -45,7 +45,7 @@ class Front:
         self._tried = False
         self.metrics = Metrics()
         record = Recording(self._offer)
-        dispatcher = Dispatcher(self._send, waiting=chosen.waiting)
+        dispatcher = Dispatcher(self._send, flights=chosen.workers, waiting=chosen.waiting)
         self._shadows = Shadows(dispatcher, record, waiting=chosen.shadows)
         self._answering = Answering(
             dispatcher,

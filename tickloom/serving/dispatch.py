@@ -32,7 +32,7 @@ class Dispatcher:
         Forecasts that may wait; beyond, ``ask`` raises ``BusyError``.
     """
 
-    def __init__(self, send: Send, flights: int = 2, most: int = 64, waiting: int = 512) -> None:
+    def __init__(self, send: Send, flights: int = 1, most: int = 64, waiting: int = 512) -> None:
         self._send, self._flights, self._most, self._limit = send, flights, most, waiting
         self._queue: deque[tuple[Asked, asyncio.Future[Made]]] = deque()
         self._flying = 0

@@ -189,7 +189,7 @@ def test_too_many_are_shed_and_count_against_no_arm():
 
     found = asyncio.run(run())
     shed = [it for it in found if isinstance(it, ProblemError)]
-    assert [it.status for it in shed] == [429] * 4
+    assert [it.status for it in shed] == [429] * 5
     assert shed[0].headers == {"Retry-After": "1"}
 
 
