@@ -15,6 +15,7 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep in one process, where there are several, what shares one cluster, and else the tests of a file."""
     if not config.pluginmanager.hasplugin("xdist"):

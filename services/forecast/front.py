@@ -1,6 +1,7 @@
 """What stands before the inference process: routes, and what follows the registry and the experiments."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from tickloom.serving.app import admitted, build
 from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.dispatch import Dispatcher
 from tickloom.serving.metrics import CountedCache, Metrics
+from tickloom.serving.problems import wrong_experiment
 from tickloom.serving.recording import Recording
 from tickloom.serving.routes import Routes
 from tickloom.serving.sessions import Standings
@@ -28,6 +30,8 @@ from tickloom.serving.wire import Asked, Made
 
 log = structlog.get_logger(__name__)
 _DRAIN_S = 20.0
+_AGAIN_S = 60.0
+"""Seconds after which a version that could not be made ready is tried again."""
 
 
 class Front:
@@ -42,6 +46,9 @@ class Front:
         self._store = wiring.store()
         self._trials = Trials(chosen.experiments, self._tags, self._store, wiring.replica())
         self._said: list[str] = []
+        self._found = Catalogue()
+        self._failing: set[tuple[object, ...]] = set()
+        self._again_s = 0.0
         self._tried = False
         self.metrics = Metrics()
         record = Recording(self._offer)
@@ -58,7 +65,7 @@ class Front:
             chosen.timeout_s,
         )
         self._drain = Drain()
-        routes = build(self._answering, admitted, self._wrong, self.metrics.registry)
+        routes = build(self._answering, admitted, self._wrong, self.metrics.registry, self._shown)
         whole = shielded(routes, chosen, self.metrics, self._answering, dispatcher, self._shadows)
         self.app = Closing(whole, self._drain)
 
@@ -115,8 +122,10 @@ class Front:
         if self._registry is None:
             self._registry = await asyncio.to_thread(wiring.registry)
         found = Catalogue.of(await asyncio.to_thread(self._registry.catalogue))
-        if found.aliases != self._answering.catalogue.aliases:
+        due = self._failing and time.monotonic() >= self._again_s
+        if found.aliases != self._found.aliases or due:
             await self._swap(found)
+            self._found = found
         self.metrics.breaker(await self._inference.store())
         for market, ticker, cutoff, close in await self._inference.closes():
             self._answering.closes[market, ticker] = (cutoff, close)
@@ -129,8 +138,9 @@ class Front:
         said = await self._inference.prepare(new) if new else []
         failed = [it for it, wrong in zip(new, said, strict=True) if wrong]
         for it, wrong in zip(new, said, strict=True):
-            if wrong:
-                log.warning("a version is not ready", **it, why=wrong)
+            if wrong and tuple(it.values()) not in self._failing:
+                log.warning("a version is not ready, and is tried again", **it, why=wrong, again_s=_AGAIN_S)
+        self._failing, self._again_s = {tuple(it.values()) for it in failed}, time.monotonic() + _AGAIN_S
         self._answering.catalogue = found.with_ready(before, failed)
         log.info("models", tickers=len(self._answering.catalogue.aliases), new=len(new), failed=len(failed))
         self._say()
@@ -147,6 +157,13 @@ class Front:
 
     def _tags(self) -> Mapping[str, Mapping[str, str]]:
         return {} if self._registry is None else self._registry.tags()
+
+    def _shown(self) -> dict[str, Any]:
+        """Return the experiments that run, and what is wrong with those that do not."""
+        routes = self._answering.route
+        lacking = routes.without_models(self._answering.catalogue) if isinstance(routes, Routes) else []
+        problems = [*self._trials.problems, *lacking]
+        return {"experiments": self._trials.shown(), "problems": [wrong_experiment(it).body() for it in problems]}
 
     def _say(self) -> None:
         """Say which tickers take no part in their experiment, once."""

@@ -17,7 +17,7 @@ from tickloom.serving.answering import Answering, Caller, known_models
 from tickloom.serving.asked import BatchRequest, ForecastRequest
 from tickloom.serving.problems import MEDIA_TYPE, NOT_JSON, ProblemError, of_validation
 from tickloom.serving.seen import seen
-from tickloom.serving.told import Answer, Batch, KnownModel, KnownTicker, Problem
+from tickloom.serving.told import Answer, Batch, Experiments, KnownModel, KnownTicker, Problem
 
 log = structlog.get_logger(__name__)
 Admit = Callable[[Request], Awaitable[Caller]]
@@ -60,7 +60,13 @@ async def admitted(request: Request) -> Caller:
     return caller
 
 
-def build(answering: Answering, admit: Admit, ready: Check, metrics: CollectorRegistry) -> FastAPI:
+def build(
+    answering: Answering,
+    admit: Admit,
+    ready: Check,
+    metrics: CollectorRegistry,
+    experiments: Callable[[], dict[str, Any]] = lambda: {"experiments": [], "problems": []},
+) -> FastAPI:
     """Return the application.
 
     Parameters
@@ -73,6 +79,8 @@ def build(answering: Answering, admit: Admit, ready: Check, metrics: CollectorRe
         What is wrong while requests should go elsewhere.
     metrics
         For ``/metrics``.
+    experiments
+        What runs, and what is wrong with what does not.
     """
     app = FastAPI(
         title="Tickloom forecasts",
@@ -109,6 +117,14 @@ def build(answering: Answering, admit: Admit, ready: Check, metrics: CollectorRe
         """List the versions that aliases name."""
         caller = await admit(request)
         return _json(known_models(answering.catalogue, caller.markets))
+
+    @app.get("/v1/experiments", response_model=Experiments, responses=told, tags=["catalogue"], openapi_extra=_ASKS)
+    async def running(request: Request) -> Response:
+        """List the experiments that run, and what is wrong with those that do not."""
+        caller = await admit(request)
+        shown = experiments()
+        mine = [it for it in shown["experiments"] if caller.markets is None or it["market"] in caller.markets]
+        return _json({**shown, "experiments": mine})
 
     @app.get("/v1/tickers", response_model=list[KnownTicker], responses=told, tags=["catalogue"], openapi_extra=_ASKS)
     async def tickers(request: Request) -> Response:

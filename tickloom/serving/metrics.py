@@ -10,7 +10,16 @@ from prometheus_client.registry import Collector
 from tickloom.serving.cache import Cache
 from tickloom.serving.wire import Made
 
-ROUTES = ("/v1/forecast", "/v1/forecast/batch", "/v1/models", "/v1/tickers", "/docs", "/openapi.json", "/metrics")
+ROUTES = (
+    "/v1/forecast",
+    "/v1/forecast/batch",
+    "/v1/experiments",
+    "/v1/models",
+    "/v1/tickers",
+    "/docs",
+    "/openapi.json",
+    "/metrics",
+)
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.09, 0.12, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _STATES = {"closed": 0, "half-opened": 1, "opened": 2}
 

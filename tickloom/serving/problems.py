@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
 NOT_JSON = "the body is not readable as JSON; send an object with the fields of /docs"
+_FIELD = re.compile(r"(?:^|: )(?P<field>(?:spec|metadata|kind|apiVersion)[\w.\[\]]*): (?P<problem>.*)")
 _TYPES = "https://tickloom.dev/problems/"
 
 
@@ -57,6 +59,16 @@ class ProblemError(Exception):
         """Return it as an answer of HTTP."""
         content = json.dumps(self.body(request), allow_nan=False).encode()
         return Response(content, self.status, self.headers, MEDIA_TYPE)
+
+
+def wrong_experiment(sentence: str) -> ProblemError:
+    """Return what is wrong with an experiment, from a sentence such as ``Experiment trial: spec.arms: sum to 0.9``.
+
+    A file may be named before the experiment; without a field it is the arms, of which one lacks a model.
+    """
+    found = _FIELD.search(sentence)
+    field, problem = (found["field"], found["problem"]) if found else ("spec.arms", sentence)
+    return ProblemError(422, "invalid-experiment", sentence, [{"field": field, "problem": problem}])
 
 
 def of_validation(errors: Sequence[Mapping[str, Any]]) -> ProblemError:

@@ -81,6 +81,32 @@ class Batch(BaseModel):
     problems: list[Problem | None]
 
 
+class KnownArm(BaseModel):
+    """An arm of an experiment that takes part now."""
+
+    name: str
+    model: str = Field(description="Alias or version of each ticker's registered model.")
+    weight: float = Field(description="Share of the keys that it answers; 0 for a shadow.")
+
+
+class KnownExperiment(BaseModel):
+    """An experiment that runs."""
+
+    name: str
+    market: str
+    tickers: list[str] | None = Field(description="Null for all of the market that have a model for every arm.")
+    mode: str
+    epoch: int = Field(description="Of the weights.")
+    arms: list[KnownArm]
+
+
+class Experiments(BaseModel):
+    """What runs, and what is wrong with what does not."""
+
+    experiments: list[KnownExperiment]
+    problems: list[Problem]
+
+
 class KnownModel(BaseModel):
     """A version that an alias names."""
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import structlog
 from cassandra.cluster import Session
 
-from tickloom.errors import TickloomError
+from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.experiment import health, manifest, states
 from tickloom.experiment.guardrails import Counts
 from tickloom.experiment.manifest import Experiment
@@ -65,6 +66,7 @@ class Trials:
         self._ratios: dict[str, Ratio] = {}
         self.health = Health()
         self.running = Running()
+        self.problems: list[str] = []
 
     def look(self) -> bool:
         """Find what runs now; return whether it changed. While the store is away, its last answer counts.
@@ -79,10 +81,14 @@ class Trials:
                 self._states = self._store.use(states.read)
             except TickloomError as error:
                 self._say(f"experiments cannot be read from the store, and stay as they are: {error}")
-        listed = [it for it in self._listed() if it.name not in self._states]
         started, weights = states.routed(self._states.values())
-        found = (*started, *listed)
-        manifest.check_together(found)
+        try:
+            found = (*started, *(it for it in self._listed() if it.name not in self._states))
+            manifest.check_together(found)
+        except ConfigurationError as error:
+            self.problems = str(error).splitlines()
+            raise
+        self.problems = []
         generations = {it.name: it.generation for it in self._states.values() if it.routes}
         now = Running(found, weights, generations)
         if now == self.running:
@@ -90,6 +96,28 @@ class Trials:
         self._begin_anew(now)
         self.running = now
         return True
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Return the experiments that run, with the weights of now."""
+        found = []
+        for it in self.running.experiments:
+            weights = self.running.weights.get(it.name) or initial(it.spec)
+            arms = [
+                {"name": arm.name, "model": arm.model, "weight": weights.values.get(arm.name, 0.0)}
+                for arm in it.spec.arms
+                if arm.name in weights.values
+            ]
+            found.append(
+                {
+                    "name": it.name,
+                    "market": it.spec.market,
+                    "tickers": None if it.spec.tickers is None else list(it.spec.tickers),
+                    "mode": it.spec.mode,
+                    "epoch": weights.epoch,
+                    "arms": arms,
+                }
+            )
+        return found
 
     def tallies(self) -> Mapping[str, Tally]:
         """Return what counts the keys of each experiment."""

@@ -53,6 +53,8 @@ def _cell(dice: random.Random, kind: str, number: int, type_: str) -> Any:
         "boolean": lambda: dice.random() < 0.5,
         "date": lambda: date(2026, 1, 1) + timedelta(dice.randrange(3)),
         "timestamp": lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number),
+        "frozen<list<double>>": lambda: [dice.random() for _ in range(dice.randrange(4))],
+        "frozen<list<bigint>>": lambda: [dice.randrange(2**60) for _ in range(dice.randrange(4))],
         "frozen<map<text, double>>": lambda: {f"sma_{n}": dice.random() for n in range(dice.randrange(4))},
     }
     return value[type_]()

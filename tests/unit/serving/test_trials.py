@@ -9,6 +9,7 @@ from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.experiment import health, states
 from tickloom.experiment.modes import Weights
 from tickloom.experiment.states import Epoch, State
+from tickloom.serving.problems import wrong_experiment
 from tickloom.serving.routes import Routes
 from tickloom.serving.trials import Trials
 
@@ -108,6 +109,10 @@ def test_a_file_that_is_wrong_leaves_what_is_known(tmp_path):
     written(tmp_path, arms=[{"name": "champion", "weight": 0.5}, {"name": "lstm", "weight": 0.4}])
     with pytest.raises(ConfigurationError, match=r"sum to 0\.9"):
         trials.look()
+    (told,) = [wrong_experiment(it).body()["errors"][0] for it in trials.problems]
+    assert told["field"] == "spec.arms"
+    assert "must sum to 1" in told["problem"]
+    assert trials.shown()[0]["arms"][0] == {"name": "champion", "model": "champion", "weight": 0.5}
     assert trials.running.experiments[0].arms == ("champion", "lstm", "gbm")
 
 
