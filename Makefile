@@ -22,7 +22,7 @@ cluster-demo: setup  ## The dev profile on the cluster of KUBECONFIG: images, re
 	@.venv/bin/python scripts/cluster-demo $(ARGUMENTS)
 
 test: dev  ## Run the whole suite: those of the cluster in one process, all others by file in the same and another
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 bench: dev  ## Run every benchmark and print its figures
 	@for name in ingest store indicators stream latency memory forecast experiment serve; do $(TICKLOOM) bench $$name || exit 1; done
