@@ -5,11 +5,9 @@ import math
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -18,77 +16,15 @@ from tickloom.serving.cache import Cache
 from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.dispatch import BusyError, Dispatcher
 from tickloom.serving.health import Health
+from tickloom.serving.places import market_of
 from tickloom.serving.problems import ProblemError
+from tickloom.serving.routed import LEVELS, Caller, Recorder, Route, Routed
 from tickloom.serving.sessions import Standings
+from tickloom.serving.telling import EPOCH, LAST, NAIVE, day, day_text, told
 from tickloom.serving.wire import Asked, Made
 
 log = structlog.get_logger(__name__)
-_EPOCH = date(1970, 1, 1)
 _REMEMBERED = 10_000
-LEVELS = (0.8, 0.95)
-"""Intervals that the ledger holds; every forecast is made with them, whatever was asked for."""
-DEFAULT = "default"
-CHAMPION = "champion"
-LAST, NAIVE = "last forecast", "naive"
-
-
-@dataclass(frozen=True)
-class Routed:
-    """Who answers a request.
-
-    Attributes
-    ----------
-    experiment, arm, version : str
-    shadows : tuple of (str, str)
-        Arm and version of those that forecast beside.
-    epoch : int
-        Of the weights; with the caller's key it gives the same arm again.
-    """
-
-    experiment: str
-    arm: str
-    version: str
-    shadows: tuple[tuple[str, str], ...] = ()
-    epoch: int = 0
-
-
-class Route(Protocol):
-    """Chooses who answers."""
-
-    def __call__(self, catalogue: Catalogue, market: str, ticker: str, caller: "Caller") -> Routed | None:
-        """Return who answers; None where no model can."""
-
-
-class Recorder(Protocol):
-    """Hears of every forecast off the answer's path, and never waits."""
-
-    def __call__(self, routed: Routed, arm: str, market: str, ticker: str, made: Made, request: str) -> None:
-        """Take a forecast of an arm."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks.
-
-    Attributes
-    ----------
-    name : str
-        Of the key or the token, else the address.
-    headers : mapping
-        Of the request, by lower-case name.
-    markets : frozenset of str or None
-        Which it may ask for; None for all.
-    """
-
-    name: str
-    headers: Mapping[str, str]
-    markets: frozenset[str] | None = None
-
-
-def champion(catalogue: Catalogue, market: str, ticker: str, caller: Caller) -> Routed | None:
-    """Have the champion answer, where no experiment does."""
-    version = catalogue.version(market, ticker, CHAMPION)
-    return None if version is None else Routed(DEFAULT, CHAMPION, version)
 
 
 @dataclass(eq=False)
@@ -163,7 +99,7 @@ class Answering:
         open_: list[tuple[int, Routed, Asked]] = []
         for at, ticker in enumerate(tickers):
             try:
-                market = self._market(ticker, wanted.market, caller)
+                market = market_of(self.catalogue, ticker, wanted.market, caller)
                 open_.append((at, *self._asked(wanted, market, ticker, caller)))
             except ProblemError as error:
                 found[at] = error
@@ -174,7 +110,7 @@ class Answering:
             try:
                 what, degraded = (it, None) if isinstance(it, dict) else self._instead(asked, it)
                 self._after(routed, asked, what, degraded, request)
-                found[at] = self._told(wanted, asked, routed, what, degraded, request)
+                found[at] = told(wanted, asked, routed, what, degraded, request, self.standings.of(asked["market"]))
             except ProblemError as error:
                 found[at] = error
             # what was shed, or asked for too far ahead, says nothing of the arm
@@ -182,47 +118,13 @@ class Answering:
                 self.health.record(routed.experiment, routed.arm, latency_s, failed=not isinstance(it, dict))
         return [it for it in found if it is not None]
 
-    def _market(self, ticker: str, market: str | None, caller: Caller) -> str:
-        if market is not None and caller.markets is not None and market not in caller.markets:
-            raise _not_yours(caller, market)
-        places = self.catalogue.markets_of(ticker)
-        if market is not None:
-            if market in places:
-                return market
-            also = f"; it is known on {', '.join(places)}" if places else ""
-            raise self._unknown(ticker, f" on {market}", market, also)
-        if caller.markets is not None and places:
-            own = [it for it in places if it in caller.markets]
-            if not own:
-                raise _not_yours(caller, places[0])
-            places = own
-        if not places:
-            raise self._unknown(ticker, "", None, "")
-        if len(places) > 1:
-            raise ProblemError(
-                422, "ambiguous-ticker", f"ticker: {ticker} is on {', '.join(places)}; name one as market",
-                [{"field": "market", "problem": f"must be one of {', '.join(places)}"}],
-            )  # fmt: skip
-        return places[0]
-
-    def _unknown(self, ticker: str, where: str, market: str | None, also: str) -> ProblemError:
-        if not self.catalogue.aliases:
-            text = "no model is known yet; GET /readyz says why, try again soon"
-            return ProblemError(503, "not-ready", text, headers={"Retry-After": "2"})
-        near = self.catalogue.near(ticker, market)
-        like = f"; near names: {', '.join(near)}" if near and not also else ""
-        detail = f"ticker: {ticker} has no model{where}{also}{like}; GET /v1/tickers lists all"
-        return ProblemError(
-            404, "unknown-ticker", detail, [{"field": "ticker", "problem": "is unknown", "value": ticker, "near": near}]
-        )
-
     def _asked(
         self, wanted: ForecastRequest | BatchRequest, market: str, ticker: str, caller: Caller
     ) -> tuple[Routed, Asked]:
         today = self.standings.of(market).last
-        as_of = None if wanted.as_of is None else (wanted.as_of - _EPOCH).days
+        as_of = None if wanted.as_of is None else (wanted.as_of - EPOCH).days
         if as_of is not None and as_of > today:
-            last = _day(today)
+            last = day(today)
             raise ProblemError(
                 422, "as-of-in-the-future",
                 f"as_of: {wanted.as_of} is after {last}, the last session of {market} that has ended; give {last} "
@@ -304,7 +206,7 @@ class Answering:
                 days = self.standings.next_days(asked["market"], seen[0], LONGEST)
                 naive: Made = {
                     "model": "random_walk", "version": asked["version"], "verdict": "not evaluated", "remark": "",
-                    "learned_to": _text(seen[0]), "cutoff": seen[0], "close": seen[1], "days": days,
+                    "learned_to": day_text(seen[0]), "cutoff": seen[0], "close": seen[1], "days": days,
                     "price": [seen[1]] * len(days), "levels": [], "lower": [], "upper": [], "features": "", "why": None,
                 }  # fmt: skip
                 return naive, NAIVE
@@ -320,94 +222,7 @@ class Answering:
         for arm, version in routed.shadows:
             self.shadow(routed, arm, version, asked, request)
 
-    def _told(
-        self,
-        wanted: ForecastRequest | BatchRequest,
-        asked: Asked,
-        routed: Routed,
-        made: Made,
-        degraded: str | None,
-        request: str,
-    ) -> dict[str, Any]:
-        longest = len(made["days"])
-        if wanted.horizon is not None and wanted.horizon > longest:
-            raise ProblemError(
-                422, "horizon-too-long",
-                f"horizon: {made['model']} of {asked['ticker']} forecasts {longest} sessions ahead, not "
-                f"{wanted.horizon}; ask for {longest} or fewer",
-                [{"field": "horizon", "problem": f"must be at most {longest}", "value": wanted.horizon}],
-            )  # fmt: skip
-        close, wanted_levels = made["close"], wanted.shares()
-        sessions = []
-        for at in range(min(wanted.horizon or (1 if degraded == NAIVE else longest), longest)):
-            price = made["price"][at]
-            spans = [
-                {"level": round(100 * level, 6), "lower": lower[at], "upper": upper[at]}
-                for level, lower, upper in zip(made["levels"], made["lower"], made["upper"], strict=False)
-                if level in wanted_levels
-            ]
-            day = _text(made["days"][at])
-            sessions.append(
-                {"session": day, "ahead": at + 1, "close": price, "change": price / close - 1, "intervals": spans}
-            )
-        standing = self.standings.of(asked["market"])
-        last = standing.last if asked["as_of"] is None else max(made["cutoff"], min(standing.last, asked["as_of"]))
-        behind = standing.behind(made["cutoff"]) if asked["as_of"] is None else 0
-        why = made.get("why")
-        return {
-            "request": request,
-            "ticker": asked["ticker"],
-            "market": asked["market"],
-            "experiment": routed.experiment,
-            "arm": routed.arm,
-            "model": made["model"],
-            "version": made["version"],
-            "verdict": made["verdict"],
-            "remark": made["remark"] or _learned_later(made),
-            "learned_to": made["learned_to"],
-            "close": close,
-            "forecast": sessions,
-            "freshness": {
-                "cutoff": _text(made["cutoff"]),
-                "last_session": _text(last),
-                "sessions_behind": behind,
-            },
-            "degraded": degraded,
-            "why": None if why is None else [{"feature": name, "change": value} for name, value in why.items()],
-        }
-
 
 def busy(why: str, retry_s: float = 1.0) -> ProblemError:
     """Return the cheapest answer."""
     return ProblemError(429, "busy", f"{why}; try again", headers={"Retry-After": str(math.ceil(retry_s))})
-
-
-def _not_yours(caller: Caller, market: str) -> ProblemError:
-    own = ", ".join(sorted(caller.markets or ())) or "none"
-    return ProblemError(403, "market-not-allowed", f"market: {caller.name} may ask for {own}, not for {market}")
-
-
-def _learned_later(made: Made) -> str:
-    """Return what must be said of a model that was fitted to sessions which it is asked to forecast."""
-    if made["learned_to"] <= _text(made["cutoff"]):
-        return ""
-    return f"it learned from sessions after the cutoff, to {made['learned_to']}: it may know what it forecasts"
-
-
-@lru_cache(maxsize=10_000)
-def _text(days: int) -> str:
-    return _day(days).isoformat()
-
-
-def _day(days: int) -> date:
-    return _EPOCH + timedelta(days=days)
-
-
-def known_models(catalogue: Catalogue, markets: frozenset[str] | None) -> Sequence[dict[str, str]]:
-    """Return every alias of every ticker that may be asked for."""
-    return [
-        {"ticker": ticker, "market": market, "alias": alias, "version": version}
-        for (market, ticker), it in sorted(catalogue.aliases.items())
-        if markets is None or market in markets
-        for alias, version in sorted(it.items())
-    ]

@@ -13,9 +13,11 @@ from starlette.exceptions import HTTPException
 
 from tickloom import __version__
 from tickloom.market.instruments import instruments
-from tickloom.serving.answering import Answering, Caller, known_models
+from tickloom.serving.answering import Answering
 from tickloom.serving.asked import BatchRequest, ForecastRequest
+from tickloom.serving.places import known_models
 from tickloom.serving.problems import MEDIA_TYPE, NOT_JSON, ProblemError, of_validation
+from tickloom.serving.routed import Caller
 from tickloom.serving.seen import seen
 from tickloom.serving.told import Answer, Batch, Experiments, KnownModel, KnownTicker, Problem
 

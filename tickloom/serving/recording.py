@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from tickloom.experiment.records import Forecast
-from tickloom.serving.answering import LEVELS, Routed
+from tickloom.serving.routed import LEVELS, Routed
 from tickloom.serving.wire import Made
 
 _REMEMBERED = 100_000

@@ -6,8 +6,8 @@ from tickloom.experiment.manifest import CHAMPION, DEFAULT, Experiment
 from tickloom.experiment.modes import Weights
 from tickloom.experiment.ratio import Tally
 from tickloom.experiment.routing import Router
-from tickloom.serving.answering import Caller, Routed
 from tickloom.serving.catalogue import Catalogue
+from tickloom.serving.routed import Caller, Routed
 
 
 class Routes:

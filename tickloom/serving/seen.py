@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tickloom.serving.answering import Caller
+from tickloom.serving.routed import Caller
 
 IN_SCOPE = "tickloom.seen"
 _SAYABLE = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")

@@ -5,8 +5,8 @@ from collections import deque
 
 import structlog
 
-from tickloom.serving.answering import LEVELS, Recorder, Routed
 from tickloom.serving.dispatch import Dispatcher
+from tickloom.serving.routed import LEVELS, Recorder, Routed
 from tickloom.serving.wire import Asked
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from datetime import date
 
 import httpx
 
-from tickloom.serving.answering import Answering, champion
+from tickloom.serving.answering import Answering
 from tickloom.serving.app import admitted, build
 from tickloom.serving.cache import LocalCache, NoCache
 from tickloom.serving.catalogue import Catalogue
@@ -17,6 +17,7 @@ from tickloom.serving.protection.admission import Admission
 from tickloom.serving.protection.gate import Gate
 from tickloom.serving.protection.rates import Rates
 from tickloom.serving.protection.shield import Limits, Shield
+from tickloom.serving.routed import champion
 from tickloom.serving.sessions import Standings
 
 DAY = (date(2024, 3, 8) - date(1970, 1, 1)).days

@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime
 import pytest
 
 from tickloom.market.sessions import days_of
-from tickloom.serving.answering import Answering, Caller, Routed
+from tickloom.serving.answering import Answering
 from tickloom.serving.asked import BatchRequest, ForecastRequest
 from tickloom.serving.cache import LocalCache, NoCache
 from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.dispatch import Dispatcher
 from tickloom.serving.health import Health
 from tickloom.serving.problems import ProblemError
+from tickloom.serving.routed import Caller, Routed
 from tickloom.serving.sessions import Standings
 from tickloom.serving.shadows import Shadows
 

@@ -6,10 +6,10 @@ from collections import Counter
 from tickloom.experiment.manifest import parse
 from tickloom.experiment.modes import Weights
 from tickloom.experiment.ratio import Tally
-from tickloom.serving.answering import Caller, Routed
 from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.health import Health
 from tickloom.serving.recording import Recording
+from tickloom.serving.routed import Caller, Routed
 from tickloom.serving.routes import Routes
 
 CATALOGUE = Catalogue.of(

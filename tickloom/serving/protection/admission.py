@@ -5,11 +5,11 @@ from typing import Protocol
 
 from limits import RateLimitItem
 
-from tickloom.serving.answering import Caller
 from tickloom.serving.problems import ProblemError
 from tickloom.serving.protection.keys import Keys, looks_like_key, rate_of
 from tickloom.serving.protection.rates import Rates
 from tickloom.serving.protection.tokens import Tokens, refused
+from tickloom.serving.routed import Caller
 
 _HOW = "send Authorization: Bearer with an API key or a token, or X-API-Key"
 

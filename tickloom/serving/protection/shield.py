@@ -8,12 +8,12 @@ from typing import Any
 
 import structlog
 
-from tickloom.serving.answering import Caller
 from tickloom.serving.metrics import Metrics
 from tickloom.serving.problems import ProblemError
 from tickloom.serving.protection.admission import Admits
 from tickloom.serving.protection.audit import Audit
 from tickloom.serving.protection.gate import TURNED_AWAY, Gate
+from tickloom.serving.routed import Caller
 from tickloom.serving.seen import IN_SCOPE, Seen, request_id
 
 log = structlog.get_logger(__name__)
