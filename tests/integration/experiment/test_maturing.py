@@ -13,6 +13,7 @@ from tests.unit.experiment.ledgered import CUTOFF, forecast
 from tickloom.experiment import maturing
 from tickloom.experiment.ledger import LedgerWriter
 from tickloom.experiment.maturing import entries, score_ledger
+from tickloom.experiment.misses import misses
 from tickloom.market.sessions import day_of
 from tickloom.store.writer import Writer
 
@@ -147,7 +148,10 @@ def test_what_models_reached_is_written_beside_the_random_walk_and_the_same_agai
             "WHERE ticker = %s AND interval = %s AND model = %s"
         )
         rows = {row[0]: row[1:] for row in session.execute(query, (ticker, "1d", "lstm"))}
-        assert set(rows) == {"mae", "rmse", "rmsse", "coverage_80", "coverage_95", "direction"}
+        assert set(rows) == {
+            *("mae", "rmse", "rmsse", "coverage_80", "coverage_95", "direction", "miss_80", "miss_95")
+        }  # fmt: skip
+        assert misses(session, ticker, "lstm") == {1: {0.8: rows["miss_80"][1], 0.95: rows["miss_95"][1]}}
         horizon, value, baseline, count, cutoff = rows["mae"]
         assert (horizon, count) == (1, 40)
         losses = [it.losses for it in scores(session, ticker) if it.arm == "a"]

@@ -40,7 +40,7 @@ def test_forecasts_are_scored_and_shown_with_the_arms_beside_each_other(ticker, 
     close({1: 103.0, 2: 99.0})
     assert told("score", "--ticker", ticker) == {
         "forecasts": 8, "scored": 5, "corrected": 0, "waiting": 3, "unusable": 0, "without_close": [],
-        "performance": 6,
+        "performance": 8,
     }  # fmt: skip
 
     shown = told("show", ticker, "--experiment", "one")
