@@ -47,10 +47,11 @@ def engine() -> Engine:
     chosen = serve_settings()
     folder = chosen.folder or settings().home.resolve() / "serving"
     graphs.compute_on(chosen.provider)
-    cutoffs = Cutoffs(_load(chosen.data), chosen.refresh_s)
+    session = store()
+    cutoffs = Cutoffs(_load(chosen.data, session), chosen.refresh_s)
     threads = max(1, len(os.sched_getaffinity(0)) // chosen.workers)
     made = Engine(Packages(registry(), folder), cutoffs, threads=threads)
-    if chosen.ledger and (session := store()) is not None:
+    if chosen.ledger and session is not None:
         cutoffs.also = lambda: made.adapt(lambda ticker, model: session.use(lambda it: misses(it, ticker, model)))
     cutoffs.start()
     return made
@@ -101,10 +102,11 @@ def _known(what: str, address: Callable[[], str]) -> str | None:
         return None
 
 
-def _load(data: Path | None) -> Load:
+def _load(data: Path | None, store: LazySession | None) -> Load:
     if data is not None:
         return lambda market, ticker: _of_folder(data, market, ticker)
-    chosen, session = serve_settings(), LazySession(cassandra_address, settings().keyspace)
+    # an address that is not known yet may be by the time a ticker is asked for
+    chosen, session = serve_settings(), store or LazySession(cassandra_address, settings().keyspace)
     away = (StoreAwayError, ConfigurationError)
     guard = Breaker("Cassandra", away, chosen.breaker_failures, chosen.breaker_s)
     breakers.append(guard)

@@ -58,15 +58,13 @@ class Engine:
     ----------
     packages
     cutoffs
-    cached
-        Whether what a model reads is kept between two requests.
     threads
         In which graphs run when many different ones are asked for at once; onnxruntime needs no lock of Python's.
     """
 
-    def __init__(self, packages: Packages, cutoffs: Cutoffs, cached: bool = True, threads: int = 1) -> None:
+    def __init__(self, packages: Packages, cutoffs: Cutoffs, threads: int = 1) -> None:
         self._threads = ThreadPoolExecutor(threads, "graphs") if threads > 1 else None
-        self._packages, self._cutoffs, self._cached = packages, cutoffs, cached
+        self._packages, self._cutoffs = packages, cutoffs
         self._prepared: dict[tuple[Key, int], Prepared] = {}
 
     def prepare(self, wanted: Sequence[Wanted]) -> list[str]:
@@ -93,7 +91,7 @@ class Engine:
     def ready(self, asked: Sequence[Asked]) -> bool:
         """Return whether all of it can be forecast without reading or loading anything first."""
         held = self._cutoffs.held
-        return self._cached and all(
+        return all(
             it["as_of"] is None
             and (cutoff := held.get((it["market"], it["ticker"]))) is not None
             and (known := self._prepared.get(((it["market"], it["ticker"], it["version"]), cutoff.day))) is not None
@@ -113,15 +111,15 @@ class Engine:
             try:
                 ready[at] = self._prepare(it)
             except TickloomError as error:
-                made[at] = {"refused": str(error), "kind": "unavailable"}
+                made[at] = {"refused": str(error)}
             except Exception as error:
                 log.exception("a forecast failed", **{name: it[name] for name in ("market", "ticker", "version")})
-                made[at] = {"refused": f"{type(error).__name__} while {it['ticker']} was prepared", "kind": "failed"}
+                made[at] = {"refused": f"{type(error).__name__} while {it['ticker']} was prepared"}
         returns = self._returns(ready)
         for at, prepared in ready.items():
             found = returns[at]
             if isinstance(found, str):
-                made[at] = {"refused": found, "kind": "failed"}
+                made[at] = {"refused": found}
             else:
                 made[at] = self._made(prepared, found, asked[at])
         return [it for it in made if it is not None]
@@ -130,13 +128,12 @@ class Engine:
         key = (asked["market"], asked["ticker"], asked["version"])
         cutoff = self._cutoffs.get(asked["market"], asked["ticker"], asked["as_of"])
         place = (key, cutoff.day)
-        known = self._prepared.get(place) if self._cached else None
+        known = self._prepared.get(place)
         if known is None or known.cutoff is not cutoff:
             known = prepared(self._packages.get(key), cutoff)
-            if self._cached:
-                while len(self._prepared) >= _KEPT:
-                    self._prepared.pop(next(iter(self._prepared)))
-                self._prepared[place] = known
+            while len(self._prepared) >= _KEPT:
+                self._prepared.pop(next(iter(self._prepared)))
+            self._prepared[place] = known
         return known
 
     def _returns(self, ready: dict[int, Prepared]) -> dict[int, Floats | str]:
@@ -157,7 +154,7 @@ class Engine:
 
     def _made(self, it: Prepared, returns: Floats, asked: Asked) -> Made:
         if not np.isfinite(returns).all():
-            return {"refused": f"{it.package.manifest.model} gives no number for {asked['ticker']}", "kind": "failed"}
+            return {"refused": f"{it.package.manifest.model} gives no number for {asked['ticker']}"}
         manifest, close = it.package.manifest, float(it.cutoff.history.close[-1])
         lower: list[list[float]] = []
         upper: list[list[float]] = []

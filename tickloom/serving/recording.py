@@ -25,10 +25,6 @@ class Recording:
         self._offer = offer
         self._seen: OrderedDict[tuple[str, str, str, str, int, bool], None] = OrderedDict()
 
-    def knows(self, experiment: str, arm: str, market: str, ticker: str, cutoff: int, shadow: bool) -> bool:
-        """Return whether an arm's forecast of a cutoff was handed over already."""
-        return (experiment, arm, market, ticker, cutoff, shadow) in self._seen
-
     def __call__(self, routed: Routed, arm: str, market: str, ticker: str, made: Made, request: str) -> None:
         """Take a forecast of an arm."""
         shadow = arm != routed.arm

@@ -60,7 +60,7 @@ class Inference:
             raise self.away
         self.asked += asked
         if self.refuses is not None:
-            return [{"refused": self.refuses, "kind": "unavailable"} for _ in asked]
+            return [{"refused": self.refuses} for _ in asked]
         return [forecast(it) for it in asked]
 
 

@@ -58,7 +58,7 @@ class Place:
         if self.error:
             raise self.error
         if self.refused:
-            return [{"refused": self.refused, "kind": "unavailable"} for _ in some]
+            return [{"refused": self.refused} for _ in some]
         return [
             {
                 "model": "ridge", "version": it["version"], "verdict": "indistinguishable", "remark": "",

@@ -147,7 +147,7 @@ def test_a_store_that_nobody_answers_for_costs_nothing_after_a_few_tries(monkeyp
     monkeypatch.setattr("tickloom.store.lazy.connect", connect)
     monkeypatch.setattr(wiring, "cassandra_address", lambda: "127.0.0.1:1")
     monkeypatch.setattr(wiring, "breakers", [])
-    load = wiring._load(None)
+    load = wiring._load(None, None)
     for _ in range(20):
         with pytest.raises(TickloomError):
             load("XNYS", "AAPL")
