@@ -1,6 +1,7 @@
 """What stands before the inference process: routes, and what follows the registry and the experiments."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -44,7 +45,8 @@ class Front:
         self._ledger: LedgerWriter | None = None
         self._trouble: str | None = "the registry has not been read yet"
         self._store = wiring.store()
-        self._trials = Trials(chosen.experiments, self._tags, self._store, wiring.replica())
+        self._tags: Mapping[str, Mapping[str, str]] = {}
+        self._trials = Trials(chosen.experiments, lambda: self._tags, self._store, wiring.replica())
         self._said: list[str] = []
         self._found = Catalogue()
         self._failing: set[tuple[object, ...]] = set()
@@ -121,7 +123,8 @@ class Front:
     async def _look(self) -> None:
         if self._registry is None:
             self._registry = await asyncio.to_thread(wiring.registry)
-        found = Catalogue.of(await asyncio.to_thread(self._registry.catalogue))
+        listing = await asyncio.to_thread(self._registry.listing)
+        found, self._tags = Catalogue.of(listing.aliases), listing.tags
         due = self._failing and time.monotonic() >= self._again_s
         if found.aliases != self._found.aliases or due:
             await self._swap(found)
@@ -142,6 +145,7 @@ class Front:
                 log.warning("a version is not ready, and is tried again", **it, why=wrong, again_s=_AGAIN_S)
         self._failing, self._again_s = {tuple(it.values()) for it in failed}, time.monotonic() + _AGAIN_S
         self._answering.catalogue = found.with_ready(before, failed)
+        gc.freeze()  # what is loaded need not be looked through for garbage each time, which takes 0.4 s
         log.info("models", tickers=len(self._answering.catalogue.aliases), new=len(new), failed=len(failed))
         self._say()
 
@@ -154,9 +158,6 @@ class Front:
             log.info("experiments", names=[it.name for it in now.experiments])
             self._say()
         await asyncio.to_thread(self._trials.tell)
-
-    def _tags(self) -> Mapping[str, Mapping[str, str]]:
-        return {} if self._registry is None else self._registry.tags()
 
     def _shown(self) -> dict[str, Any]:
         """Return the experiments that run, and what is wrong with those that do not."""

@@ -79,7 +79,7 @@ class ServeSettings(BaseSettings):
     request_s: float = Field(15.0, gt=0, le=120, description="Seconds in which a request must be answered; else 504.")
     in_flight: int = Field(256, ge=1, le=100_000, description="Requests in flight at a time; beyond, they get 429.")
     patience_ms: float = Field(
-        40.0,
+        25.0,
         gt=0,
         le=60_000,
         description="Milliseconds that a request may have to wait by estimate; beyond, it gets 429 before it is read.",

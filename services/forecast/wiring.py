@@ -16,6 +16,7 @@ from tickloom.experiment.misses import misses
 from tickloom.forecast import histories
 from tickloom.forecast.history import History
 from tickloom.forecast.models import graphs
+from tickloom.forecast.models.onnx import BATCH
 from tickloom.forecast.registry import Registry, local_uri
 from tickloom.local.addresses import cassandra_address, kafka_address
 from tickloom.serving.cache import Cache, LocalCache, NoCache, RedisCache
@@ -50,7 +51,8 @@ def engine() -> Engine:
     session = store()
     cutoffs = Cutoffs(_load(chosen.data, session), chosen.refresh_s)
     threads = max(1, len(os.sched_getaffinity(0)) // chosen.workers)
-    made = Engine(Packages(registry(), folder), cutoffs, threads=threads)
+    whole = {"part": BATCH} if chosen.provider == "cuda" else {}  # a GPU has no such caches
+    made = Engine(Packages(registry(), folder), cutoffs, threads, **whole)
     if chosen.ledger and session is not None:
         cutoffs.also = lambda: made.adapt(lambda ticker, model: session.use(lambda it: misses(it, ticker, model)))
     cutoffs.start()

@@ -2,10 +2,13 @@
 
 import os
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
 SQLITE = "sqlite:///"
+Stamp = tuple[tuple[int, int, int], ...]
+_SETTLED_S = 1.0
 
 
 def create(uri: str) -> None:
@@ -27,3 +30,19 @@ def create(uri: str) -> None:
         client.search_registered_models(max_results=1)
         with suppress(FileExistsError):  # another process was faster
             os.link(part, path)
+
+
+def changed(path: Path) -> Stamp | None:
+    """Return what is another once a database in a file was written to.
+
+    None where it cannot be told: there is no such file, or it was written to only just now, and clocks of file systems
+    are coarse.
+    """
+    found = []
+    for it in (path, path.with_name(f"{path.name}-wal")):
+        with suppress(OSError):
+            told = it.stat()
+            found.append((told.st_mtime_ns, told.st_size, told.st_ino))
+    if not found or time.time() - max(it[0] for it in found) / 1e9 < _SETTLED_S:
+        return None
+    return tuple(found)

@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from tickloom.errors import TickloomError
 from tickloom.forecast import flavour, package
-from tickloom.forecast.database import SQLITE, create
+from tickloom.forecast.database import SQLITE, Stamp, changed, create
 from tickloom.forecast.models import REFERENCE, make
 from tickloom.forecast.package import Manifest
 from tickloom.forecast.residuals import ConformalResiduals
@@ -62,6 +62,22 @@ class Version:
     run: str
 
 
+@dataclass(frozen=True)
+class Listing:
+    """All registered models.
+
+    Attributes
+    ----------
+    aliases : dict of (market, ticker) to dict of str to int
+        Which version each one names.
+    tags : dict of str to dict of str to str
+        By the model's name; those without tags are left out.
+    """
+
+    aliases: dict[tuple[str, str], dict[str, int]]
+    tags: dict[str, dict[str, str]]
+
+
 def local_uri(home: Path) -> str:
     """Return the address of the registry in a folder of this machine, which is made."""
     folder = home.resolve() / "mlflow"
@@ -81,6 +97,7 @@ class Registry:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        self._listing: tuple[Stamp | None, Listing] | None = None
         with self._reachable():
             from mlflow import MlflowClient
 
@@ -149,17 +166,15 @@ class Registry:
 
     def catalogue(self) -> dict[tuple[str, str], dict[str, int]]:
         """Return the aliases of all tickers' models, by market and ticker: which version each one names."""
-        with self._reachable():
-            found = {}
-            for it in self._registered():
-                _, market, ticker = it.name.split(".", 2)
-                found[market, ticker] = {alias: int(number) for alias, number in it.aliases.items()}
-            return found
+        return self.listing().aliases
 
-    def tags(self) -> dict[str, dict[str, str]]:
-        """Return the tags of registered models, by the model's name; those without tags are left out."""
-        with self._reachable():
-            return {it.name: dict(it.tags) for it in self._registered() if it.tags}
+    def listing(self) -> Listing:
+        """Return all registered models; a database in a file is read again only when the file has changed."""
+        stamp = changed(Path(self.uri.removeprefix(SQLITE))) if self.uri.startswith(SQLITE) else None
+        if stamp is None or self._listing is None or stamp != self._listing[0]:
+            with self._reachable():
+                self._listing = stamp, _listing(self._registered())
+        return self._listing[1]
 
     def _registered(self) -> Iterator[Any]:
         token = None
@@ -268,6 +283,16 @@ class Registry:
                 server = "see that it runs, and that TICKLOOM_MLFLOW and MLFLOW_TRACKING_USERNAME are right"
                 fix = then or (own if self.uri.startswith(SQLITE) else server)
                 raise TickloomError(f"MLflow at {self.uri}: {words}; {fix}") from None
+
+
+def _listing(found: Iterable[Any]) -> Listing:
+    aliases, tags = {}, {}
+    for it in found:
+        _, market, ticker = it.name.split(".", 2)
+        aliases[market, ticker] = {alias: int(number) for alias, number in it.aliases.items()}
+        if it.tags:
+            tags[it.name] = dict(it.tags)
+    return Listing(aliases, tags)
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -18,7 +18,8 @@ class Dispatcher:
     """Sends what has gathered while the last messages were on their way.
 
     A message costs the same for one forecast as for thirty, so at most ``flights`` are on their way at a time and what
-    comes meanwhile shares the next one: alone a request waits for nobody, under load messages grow.
+    comes meanwhile shares the next one: alone a request waits for nobody, under load messages grow. Where whole
+    messages wait, twice as many are on their way, so that the inference process finds the next one there.
 
     Parameters
     ----------
@@ -64,7 +65,9 @@ class Dispatcher:
         return list(await asyncio.gather(*futures))
 
     def _pump(self) -> None:
-        while self._queue and self._flying < self._flights:
+        while self._queue and (
+            self._flying < self._flights or (len(self._queue) >= self._most and self._flying < 2 * self._flights)
+        ):
             some: list[tuple[Asked, asyncio.Future[Made]]] = []
             while self._queue and len(some) < self._most:
                 asked, future = self._queue.popleft()

@@ -14,7 +14,7 @@ import structlog
 from tickloom.errors import TickloomError
 from tickloom.experiment.adaptation import Misses
 from tickloom.forecast.history import Floats
-from tickloom.forecast.models.onnx import BATCH, OnnxModel
+from tickloom.forecast.models.onnx import OnnxModel
 from tickloom.serving.cutoffs import Cutoff, Cutoffs
 from tickloom.serving.packages import Key, Package, Packages, windows_of
 from tickloom.serving.wire import Asked, Made, Wanted
@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 Window = npt.NDArray[np.float32]
 _USUAL = 250  # sessions over which a feature's mean stands for its absence
 _KEPT = 10_000
-_WORTH_THREADS = 32  # different graphs below which handing over costs more than it gains
+_WORTH_THREADS = 32  # forecasts below which handing over costs more than it gains
+_PART = 8  # windows at a time on a processor: what a network makes of them between its layers still fits its cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +60,13 @@ class Engine:
     packages
     cutoffs
     threads
-        In which graphs run when many different ones are asked for at once; onnxruntime needs no lock of Python's.
+        In which graphs run when much is asked for at once; onnxruntime needs no lock of Python's.
+    part
+        Windows that a graph is given at a time.
     """
 
-    def __init__(self, packages: Packages, cutoffs: Cutoffs, threads: int = 1) -> None:
+    def __init__(self, packages: Packages, cutoffs: Cutoffs, threads: int = 1, part: int = _PART) -> None:
+        self._part = part
         self._threads = ThreadPoolExecutor(threads, "graphs") if threads > 1 else None
         self._packages, self._cutoffs = packages, cutoffs
         self._prepared: dict[tuple[Key, int], Prepared] = {}
@@ -145,8 +149,9 @@ class Engine:
                 found[at] = it.fixed
             else:
                 groups[it.package.graph].append(at)
-        parts = [places[start : start + BATCH] for places in groups.values() for start in range(0, len(places), BATCH)]
-        several = len(parts) >= _WORTH_THREADS and self._threads is not None
+        size = self._part
+        parts = [places[start : start + size] for places in groups.values() for start in range(0, len(places), size)]
+        several = sum(map(len, parts)) >= _WORTH_THREADS and len(parts) > 1
         run = self._threads.map if several and self._threads is not None else map
         for places, rows in zip(parts, run(lambda some: _run([ready[at] for at in some]), parts), strict=True):
             found |= zip(places, rows, strict=True)

@@ -20,6 +20,7 @@ from tests.unit.forecast.series import history
 from tests.unit.forecast.small import small
 from tickloom.errors import TickloomError
 from tickloom.forecast import package
+from tickloom.forecast.database import changed
 from tickloom.forecast.features import feature_frame
 from tickloom.forecast.models import make
 from tickloom.forecast.package import Manifest
@@ -318,3 +319,33 @@ def test_mlflow_prints_no_addresses_of_runs(registry):
     assert not MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()
     with registry._reachable():
         assert MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()
+
+
+def test_a_database_in_a_file_is_listed_again_once_it_has_changed(registry, trained, monkeypatch):
+    registry.push(trained("LST"))
+    stamps = iter([((1,),), ((1,),), ((2,),), None, None])
+    monkeypatch.setattr("tickloom.forecast.registry.changed", lambda _: next(stamps))
+    first = registry.listing()
+    assert first.aliases[MARKET, "LST"] == {"champion": 1}
+    registry.move_alias(MARKET, "LST", "champion", 2)
+    registry._client.set_registered_model_tag(f"tickloom.{MARKET}.LST", "note", "x")
+    assert registry.listing() is first
+    again = registry.listing()
+    assert again.aliases[MARKET, "LST"] == {"champion": 2}
+    assert again.tags == {f"tickloom.{MARKET}.LST": {"note": "x"}}
+    assert registry.listing() is not registry.listing()
+
+
+def test_a_file_that_was_just_written_to_may_have_changed(tmp_path):
+    path = tmp_path / "some.db"
+    assert changed(path) is None
+    path.write_text("a")
+    assert changed(path) is None
+    os.utime(path, (1e9, 1e9))
+    before = changed(path)
+    assert before is not None
+    assert changed(path) == before
+    log = tmp_path / "some.db-wal"
+    log.write_text("b")
+    os.utime(log, (1e9, 1e9))
+    assert changed(path) not in (before, None)

@@ -39,14 +39,29 @@ def test_a_lone_request_waits_for_nobody():
 def test_what_gathers_meanwhile_goes_together_and_each_gets_its_own():
     async def run():
         other = Other()
-        dispatcher = Dispatcher(other, flights=1, most=3)
-        tasks = [asyncio.ensure_future(dispatcher.ask(asked(name))) for name in "ABCDEF"]
+        dispatcher = Dispatcher(other, flights=1, most=4)
+        tasks = [asyncio.ensure_future(dispatcher.ask(asked(name))) for name in "ABCD"]
         await asyncio.sleep(0)
-        assert dispatcher.waiting == 5
+        assert dispatcher.waiting == 3
         other.open.set()
         return [it["model"] for it in await asyncio.gather(*tasks)], other.messages
 
-    assert asyncio.run(run()) == (list("ABCDEF"), [["A"], ["B", "C", "D"], ["E", "F"]])
+    assert asyncio.run(run()) == (list("ABCD"), [["A"], ["B", "C", "D"]])
+
+
+def test_one_more_message_is_sent_before_the_answer_where_it_is_full():
+    async def run():
+        other = Other()
+        dispatcher = Dispatcher(other, flights=1, most=2)
+        tasks = [asyncio.ensure_future(dispatcher.ask(asked(name))) for name in "ABCDEF"]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        before = list(other.messages)
+        other.open.set()
+        return [it["model"] for it in await asyncio.gather(*tasks)], before, other.messages
+
+    messages = [["A"], ["B", "C"], ["D", "E"], ["F"]]
+    assert asyncio.run(run()) == (list("ABCDEF"), messages[:2], messages)
 
 
 def test_beyond_the_limit_requests_are_refused_at_once():

@@ -8,6 +8,7 @@ from services.forecast import wiring
 from services.forecast.front import Front
 from services.forecast.settings import ServeSettings, serve_settings
 from tickloom.errors import TickloomError
+from tickloom.forecast.registry import Listing
 
 
 class Registry:
@@ -15,13 +16,10 @@ class Registry:
         self.known = {("XNYS", "AAPL"): {"champion": 1}}
         self.away = False
 
-    def catalogue(self):
+    def listing(self):
         if self.away:
             raise TickloomError("MLflow does not answer")
-        return self.known
-
-    def tags(self):
-        return {}
+        return Listing(self.known, {})
 
 
 class Inference:

@@ -10,6 +10,8 @@ from typing import Any
 from tickloom.serving.problems import MEDIA_TYPE, ProblemError
 
 _MEMORY_S = 0.5
+_TURN = 0.8
+"""Share of the patience for which requests are begun in one turn of the event loop."""
 
 
 class Gate:
@@ -59,15 +61,15 @@ class Gate:
     def late(self) -> bool:
         """Return whether a request that is begun now has waited for too long in this turn of the event loop.
 
-        What came during one turn is begun in the next one: half of the patience is for each, and so is half of those
-        that are let in whatever the wait.
+        What came during one turn is begun in the next one. Half of those that are let in whatever the wait are begun
+        in each, for as many may have come in the one before.
         """
         now = self._clock()
         if self._turn is None:
             self._turn, self._begun = now, 1
             asyncio.get_running_loop().call_soon(self._next_turn)
             return False
-        if 2 * self._begun >= self._least and now - self._turn > self._patience_s / 2:
+        if 2 * self._begun >= self._least and now - self._turn > _TURN * self._patience_s:
             return True
         self._begun += 1
         return False
