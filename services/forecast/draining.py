@@ -1,23 +1,30 @@
 """An end without a lost request: who is told to end answers on for a while, and says so.
 
 Kubernetes tells a pod to end when it takes its address from the Service, and a connection that is kept alive knows of
-neither. So a process that is told to end answers on, asks each client to close its connection, and ends once the others
-have learnt that it goes. The inference process must outlast the one in front, and both are told at once.
+neither. So a service that is told to end answers on, asks each client to close its connection, and ends once the others
+have learnt that it goes. BentoML's processes would lose sight of each other as soon as the first is told, so a process
+around them takes SIGTERM, tells them by SIGUSR1 that the end is near, and hands SIGTERM on when the time is over.
 """
 
-import asyncio
 import signal
-from collections.abc import Awaitable, Callable, MutableMapping
+import subprocess
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+NEAR = signal.SIGUSR1
 
 
 class Drain:
-    """Whether this process was told to end.
+    """Whether this process was told that its end is near.
 
     Attributes
     ----------
@@ -27,27 +34,16 @@ class Drain:
     def __init__(self) -> None:
         self.begun = False
 
-    def put_off(self, seconds: float) -> None:
-        """Have SIGTERM do so many seconds later what it would do now; called by the event loop's thread.
+    def listen(self) -> None:
+        """Listen for it; called by the main thread."""
+        signal.signal(NEAR, self._told)
 
-        A second SIGTERM does it at once.
-        """
-        loop, then = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
-        if seconds <= 0 or not callable(then):
-            return
-
-        def told(number: int, frame: Any) -> None:
-            if self.begun:
-                then(number, frame)
-            else:
-                self.begun = True
-                loop.call_soon_threadsafe(loop.call_later, seconds, then, number, None)
-
-        signal.signal(signal.SIGTERM, told)
+    def _told(self, number: int, frame: Any) -> None:
+        self.begun = True
 
 
 class Closing:
-    """ASGI middleware that asks clients to close their connections once the process was told to end."""
+    """ASGI middleware that asks clients to close their connections once the end is near."""
 
     def __init__(self, app: App, drain: Drain) -> None:
         self._app, self._drain = app, drain
@@ -64,3 +60,46 @@ class Closing:
             await send(message)
 
         await self._app(scope, receive, closing)
+
+
+def run(command: Sequence[str], seconds: float) -> int:
+    """Run a service until it ends, and return its exit status.
+
+    SIGTERM reaches it so many seconds later, and those of its processes that listen are told at once; a second SIGTERM
+    reaches it at once.
+    """
+    child = subprocess.Popen(command)
+    last = threading.Timer(seconds, child.terminate)
+    last.daemon = True
+    told = False
+
+    def end(number: int, frame: Any) -> None:
+        nonlocal told
+        if told:
+            child.terminate()
+        else:
+            told = True
+            last.start()
+            _tell(child.pid)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, lambda *_: None)  # a terminal tells all of its processes
+    status = child.wait()
+    last.cancel()
+    return 128 - status if status < 0 else status
+
+
+def _tell(root: int) -> None:
+    parent = psutil.Process(root)
+    for it in (parent, *parent.children(recursive=True)):
+        with suppress(OSError, psutil.NoSuchProcess):  # it has just ended
+            if _listens(it.pid):  # who does not would die of it
+                it.send_signal(NEAR)
+
+
+def _listens(process: int) -> bool:
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        name, _, mask = line.partition(":")
+        if name == "SigCgt":
+            return bool(int(mask, 16) >> (NEAR - 1) & 1)
+    return False

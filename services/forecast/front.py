@@ -74,7 +74,7 @@ class Front:
     async def start(self, inference: Any) -> Sequence["asyncio.Task[None]"]:
         """Begin; returns what runs beside."""
         self._inference = inference
-        self._drain.put_off(serve_settings().drain_s)
+        self._drain.listen()
         self._ledger = wiring.ledger(self._store, self.metrics.registry)
         return [
             asyncio.create_task(self._follow(), name="registry"),

@@ -10,7 +10,6 @@ import bentoml
 import structlog
 
 from services.forecast import wiring
-from services.forecast.draining import Drain
 from services.forecast.front import Front
 from services.forecast.settings import serve_settings
 from tickloom.logs import configure
@@ -35,13 +34,6 @@ class Inference:
 
     def __init__(self) -> None:
         self._engine = wiring.engine()
-        self._drain = Drain()
-
-    @bentoml.on_startup
-    async def outlast(self) -> None:
-        """Answer on for as long as the process in front may ask."""
-        chosen = serve_settings()
-        self._drain.put_off(chosen.drain_s and chosen.drain_s + chosen.timeout_s)
 
     @bentoml.api(batchable=True, max_batch_size=256, max_latency_ms=_LONGEST_S * 1000)
     async def forecast(self, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
