@@ -20,6 +20,7 @@ from tickloom.forecast.features import feature_frame
 from tickloom.forecast.models import make
 from tickloom.forecast.package import Manifest
 from tickloom.forecast.registry import CHAMPION, Registry
+from tickloom.store.migrate import migrate
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -42,7 +43,7 @@ VALUES = {
     "volumeMounts": [{"name": "prices", "mountPath": "/prices", "readOnly": True}],
 }
 ASKED = {"ticker": "AAPL", "market": MARKET, "horizon": HORIZON}
-TOLD = "deploy/serve-forecast"
+TOLD, JUDGE = "deploy/serve-forecast", "deploy/serve-forecast-judge"
 CODE = """
 import urllib.request, urllib.error
 try:
@@ -162,6 +163,7 @@ def test_a_rolling_update_and_a_killed_pod_lose_no_request(place):
         assert not before & set(pods(place))
     rolled = load
     assert not rolled.failed
+    assert not rolled.degraded
     with Load(address(place), ASKED, clients=4, every_s=0.02) as load:
         place.until(lambda: load.answered > 50, "requests are answered")
         place.kubectl("delete", "pod", pods(place)[0], "--grace-period=0", "--force")
@@ -171,6 +173,62 @@ def test_a_rolling_update_and_a_killed_pod_lose_no_request(place):
     for what, it in (("rolling update", rolled), ("kill", load)):
         again = f"{len(it.tried_again)} tried again, {len(it.degraded)} degraded"
         print(f"{what}: {it.answered} answers, slowest {it.slowest_s:.2f} s, {again}")
+
+
+CANARY = """
+apiVersion: tickloom.dev/v1alpha1
+kind: Experiment
+metadata: {name: walk-on-aapl}
+spec:
+  market: XNYS
+  tickers: [AAPL]
+  mode: canary
+  stickiness: header:x-desk
+  arms: [{name: champion}, {name: walk}]
+  canary: {arm: walk, steps: [0.1, 0.2, 0.3, 0.4], every: 20s}
+"""
+
+
+def test_the_judge_goes_on_in_another_pod_after_a_kill(kube, place, registry):
+    images.third_party(kube, images.PARTS["cassandra"])
+    chart = str(ROOT / "charts" / "cassandra")
+    place.run("helm", "dependency", "build", chart)
+    place.run("helm", "install", "store", chart, "-n", place.namespace, "--set", "migrate.enabled=false")
+    place.rolled_out("statefulset/store-cassandra")
+    migrate(place.address("store-cassandra", 9042), "tickloom", patience_s=60)
+    registry.move_alias(MARKET, "AAPL", "challenger-walk", 1)
+    known = {**VALUES["global"], "cassandra": {"contactPoints": f"store-cassandra.{place.namespace}.svc:9042"}}
+    values = {"global": known, "stores": True, "judge": {"enabled": True, "arguments": ["--every", "2"]}}
+    fixed = {"autoscaling": {**VALUES["autoscaling"], "by": "none"}, "replicas": 1}
+    place.helm("upgrade", release="serve", **values, **fixed)
+    for it in (JUDGE, TOLD):
+        place.rolled_out(it, 120)
+    begin = "cat > /tmp/walk.yaml && python -m tickloom.cli.main experiment start /tmp/walk.yaml"
+    place.kubectl("exec", "-i", JUDGE, "--", "sh", "-c", begin, input=CANARY)
+    place.until(lambda: share(place) == 0.2, "the judge goes on with the ramp", 60)
+    selector = "app.kubernetes.io/component=judge"
+    before = place.get("pods", "-l", selector)["items"][0]["metadata"]["name"]
+    place.kubectl("delete", "pod", before, "--grace-period=0", "--force")
+    place.until(lambda: share(place) == 0.4, "another one goes on to its end", 120)
+    assert before not in {it["metadata"]["name"] for it in place.get("pods", "-l", selector)["items"]}
+    answers = [ask(place, client) for client in range(60)]
+    assert {it["arm"] for it in answers} == {"champion", "walk"}
+    assert all(it["model"] == {"champion": "ridge", "walk": "random_walk"}[it["arm"]] for it in answers)
+    shown = ["python", "-m", "tickloom.cli.main", "ledger", "show", "AAPL", "--experiment", "walk-on-aapl", "--json"]
+    place.until(lambda: '"walk"' in place.kubectl("exec", JUDGE, "--", *shown), "both arms are in the ledger", 60)
+
+
+def share(place):
+    """Return which share of the keys the arm that is let in has, as the service knows it."""
+    found = httpx.get(f"{address(place)}/v1/experiments", timeout=10).json()["experiments"]
+    return next((arm["weight"] for it in found for arm in it["arms"] if arm["name"] == "walk"), None)
+
+
+def ask(place, client):
+    """Return the answer to a client."""
+    found = httpx.post(f"{address(place)}/v1/forecast", json=ASKED, headers={"x-desk": str(client)}, timeout=10)
+    assert found.status_code == 200, found.text
+    return found.json()
 
 
 def told(place, command):
