@@ -40,7 +40,7 @@ class Folders:
         shutil.copytree(source, folder / "package")
 
 
-def engine(tmp_path, histories, registry):
+def engine(tmp_path, histories, registry, **more):
     """Return an engine over histories by ticker; the mapping may change while it runs."""
 
     def load(market, ticker):
@@ -49,7 +49,7 @@ def engine(tmp_path, histories, registry):
         return histories[ticker]
 
     cutoffs = Cutoffs(load)
-    return Engine(Packages(registry, tmp_path / "fetched"), cutoffs), cutoffs
+    return Engine(Packages(registry, tmp_path / "fetched"), cutoffs, **more), cutoffs
 
 
 def history(ticker="AAPL", n=500, seed=1, **more):

@@ -1,6 +1,7 @@
 """Forecasts of the engine: those of the model itself, in batches, from fresh closes."""
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -87,6 +88,31 @@ def test_versions_of_one_graph_run_together(place, monkeypatch):
     assert sizes == [2]
     assert one["price"] == other["price"]
     assert (one["version"], other["version"]) == ("1", "2")
+
+
+def test_many_go_through_graphs_in_parts_and_in_threads(place, tmp_path, monkeypatch):
+    registry, histories, _, _ = place
+    found, _ = engine(tmp_path / "other", histories, registry, threads=2, part=3)
+    for name in ("AAPL", "MSFT"):
+        registry.put(histories[name], "1")
+    ran = []
+    from tickloom.forecast.models.onnx import OnnxModel
+
+    run = OnnxModel.run
+
+    def noted(self, windows):
+        ran.append((len(windows), threading.current_thread().name))
+        return run(self, windows)
+
+    names = ["AAPL", "MSFT", "MSFT"] * 14
+    alone = {name: found.forecast([asked(name)])[0] for name in ("AAPL", "MSFT")}
+    monkeypatch.setattr(OnnxModel, "run", noted)
+    together = found.forecast([asked(name) for name in names])
+    assert sorted(size for size, _ in ran) == [1, 2, *[3] * 13]
+    assert all(name.startswith("graphs") for _, name in ran)
+    for name, made in zip(names, together, strict=True):
+        assert made["price"] == pytest.approx(alone[name]["price"], rel=1e-6)
+        assert made["close"] == histories[name].close[-1]
 
 
 def test_what_is_wrong_with_one_does_not_spoil_the_others(place):
