@@ -28,7 +28,7 @@ MARKET, TICKERS, HORIZON = "XNYS", ("AAPL", "MSFT"), 5
 SESSIONS = 700
 FAST = {
     "scaleUp": {"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value": 2, "periodSeconds": 15}]},
-    "scaleDown": {"stabilizationWindowSeconds": 15, "policies": [{"type": "Pods", "value": 2, "periodSeconds": 15}]},
+    "scaleDown": {"stabilizationWindowSeconds": 30, "policies": [{"type": "Pods", "value": 2, "periodSeconds": 15}]},
 }
 VALUES = {
     "global": {"imageRegistry": "localhost"},
@@ -143,7 +143,7 @@ def test_more_pods_come_with_the_load_and_go_with_it(place):
     begun = time.monotonic()
     with Load(address(place), ASKED, clients=8) as load:
         place.until(lambda: wanted(place) == 2, "the autoscaler wants two pods", 150)
-        place.until(lambda: place.get(TOLD)["status"].get("readyReplicas") == 2, "two pods are ready", 60)
+        place.until(lambda: place.get(TOLD)["status"].get("readyReplicas") == 2, "two pods are ready", 240)
     grown = time.monotonic()
     assert not load.failed
     place.until(lambda: wanted(place) == 1 and len(pods(place)) == 1, "one pod is left", 180)
