@@ -50,7 +50,7 @@ class Front:
         self._said: list[str] = []
         self._found = Catalogue()
         self._failing: set[tuple[object, ...]] = set()
-        self._again_s = 0.0
+        self._again_s = self._stores_s = 0.0
         self._tried = False
         self.metrics = Metrics()
         record = Recording(self._offer)
@@ -75,11 +75,18 @@ class Front:
         """Begin; returns what runs beside."""
         self._inference = inference
         self._drain.listen()
-        self._ledger = wiring.ledger(self._store, self.metrics.registry)
+        self._find_stores()
         return [
             asyncio.create_task(self._follow(), name="registry"),
             asyncio.create_task(self._shadows.run(), name="shadows"),
         ]
+
+    def _find_stores(self) -> None:
+        """Take up the ledger once there is an address to write to: on one machine the stack may start later."""
+        if self._ledger is None and time.monotonic() >= self._stores_s:
+            self._stores_s = time.monotonic() + _AGAIN_S / 4
+            self._store = self._trials.store = self._store or wiring.store()
+            self._ledger = wiring.ledger(self._store, self.metrics.registry)
 
     async def stop(self) -> None:
         """Write what is still to be written."""
@@ -105,11 +112,12 @@ class Front:
             wrong: str | None = None
             try:
                 await self._look()
-                wrong = None if self._answering.catalogue.aliases else "the registry holds no model"
+                wrong = self._answering.catalogue.trouble()
             except Exception as error:
                 log.warning("the registry was not read; what is known stays", error=str(error) or type(error).__name__)
                 if not self._answering.catalogue.aliases:
                     wrong = f"no models: {error}"
+            self._find_stores()
             try:
                 await self._try()
                 self._tried = True
@@ -139,11 +147,11 @@ class Front:
         known = {tuple(it.values()) for it in before.wanted()}
         new = [it for it in found.wanted() if tuple(it.values()) not in known]
         said = await self._inference.prepare(new) if new else []
-        failed = [it for it, wrong in zip(new, said, strict=True) if wrong]
+        failed = [(it, wrong) for it, wrong in zip(new, said, strict=True) if wrong]
         for it, wrong in zip(new, said, strict=True):
             if wrong and tuple(it.values()) not in self._failing:
                 log.warning("a version is not ready, and is tried again", **it, why=wrong, again_s=_AGAIN_S)
-        self._failing, self._again_s = {tuple(it.values()) for it in failed}, time.monotonic() + _AGAIN_S
+        self._failing, self._again_s = {tuple(it.values()) for it, _ in failed}, time.monotonic() + _AGAIN_S
         self._answering.catalogue = found.with_ready(before, failed)
         gc.freeze()  # what is loaded need not be looked through for garbage each time, which takes 0.4 s
         log.info("models", tickers=len(self._answering.catalogue.aliases), new=len(new), failed=len(failed))

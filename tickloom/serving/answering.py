@@ -114,7 +114,7 @@ class Answering:
             except ProblemError as error:
                 found[at] = error
             # what was shed, or asked for too far ahead, says nothing of the arm
-            if not (isinstance(it, ProblemError) and it.status == 429):
+            if not isinstance(it, ProblemError):
                 self.health.record(routed.experiment, routed.arm, latency_s, failed=not isinstance(it, dict))
         return [it for it in found if it is not None]
 
@@ -168,7 +168,7 @@ class Answering:
         except Exception as error:
             log.warning("the inference process did not answer", error=str(error) or type(error).__name__)
             return ["the inference process does not answer"] * len(wanted)
-        return [it.get("refused", it) for it in found]
+        return [_refused(wanted[at], it) for at, it in enumerate(found)]
 
     def _key(self, asked: Asked) -> tuple[Hashable, ...] | None:
         """Return under what a forecast is kept: by version and last close, and what was asked of it."""
@@ -221,6 +221,16 @@ class Answering:
         self.record(routed, routed.arm, asked["market"], asked["ticker"], made, request)
         for arm, version in routed.shadows:
             self.shadow(routed, arm, version, asked, request)
+
+
+def _refused(asked: Asked, made: Made) -> Made | ProblemError | str:
+    """Return what was made, or a problem where the request asks for what cannot be, or why it was not made."""
+    if (why := made.get("refused")) is None:
+        return made
+    if made.get("field") == "as_of" and asked["as_of"] is not None:
+        told = [{"field": "as_of", "problem": "is before the first session", "value": day_text(asked["as_of"])}]
+        return ProblemError(422, "as-of-too-early", f"as_of: {why}; give a later date", told)
+    return why
 
 
 def busy(why: str, retry_s: float = 1.0) -> ProblemError:

@@ -19,9 +19,12 @@ class Catalogue:
     ----------
     aliases : dict of (market, ticker) to dict of str to str
         Version by alias, as text.
+    waiting : dict of (market, ticker) to str
+        Why versions that aliases name are not ready.
     """
 
     aliases: Mapping[tuple[str, str], Aliases] = field(default_factory=dict)
+    waiting: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, found: Mapping[tuple[str, str], Mapping[str, int]]) -> "Catalogue":
@@ -57,14 +60,21 @@ class Catalogue:
             for version in sorted(set(it.values()))
         ]
 
-    def with_ready(self, before: "Catalogue", failed: Sequence[Wanted]) -> "Catalogue":
+    def with_ready(self, before: "Catalogue", failed: Sequence[tuple[Wanted, str]]) -> "Catalogue":
         """Return this catalogue with the versions of before where a new one could not be made ready.
 
         An alias that named nothing before is left out then.
+
+        Parameters
+        ----------
+        before
+        failed
+            Versions, and why they are not ready.
         """
-        wrong = {(it["market"], it["ticker"], it["version"]) for it in failed}
+        wrong = {(it["market"], it["ticker"], it["version"]) for it, _ in failed}
         if not wrong:
             return self
+        waiting = {(it["market"], it["ticker"]): f"version {it['version']}: {why}" for it, why in failed}
         made: dict[tuple[str, str], dict[str, str]] = {}
         for key, aliases in self.aliases.items():
             kept = {}
@@ -75,4 +85,14 @@ class Catalogue:
                     kept[name] = old
             if kept:
                 made[key] = kept
-        return Catalogue(made)
+        return Catalogue(made, waiting)
+
+    def trouble(self) -> str | None:
+        """Return why no ticker can be forecast, None where one can."""
+        if self.aliases:
+            return None
+        if not self.waiting:
+            return "the registry holds no model"
+        (market, ticker), why = min(self.waiting.items())
+        more = f", and so on for {len(self.waiting)} tickers" if len(self.waiting) > 1 else ""
+        return f"no model is ready: {ticker} on {market}, {why}{more}"

@@ -63,6 +63,10 @@ class Cutoff:
         return self._days[horizon]
 
 
+class TooEarlyError(TickloomError):
+    """A ticker has no session up to a date."""
+
+
 class Cutoffs:
     """The last closes of all tickers that were asked for.
 
@@ -114,7 +118,9 @@ class Cutoffs:
         Raises
         ------
         TickloomError
-            It has no history, or none up to then.
+            It has no history.
+        TooEarlyError
+            It has none up to then.
         """
         key = (market, ticker)
         found = self._held.get(key)
@@ -129,7 +135,7 @@ class Cutoffs:
     def _at(self, history: History, as_of: int) -> Cutoff:
         end = int(np.searchsorted(history.day, as_of, side="right"))
         if not end:
-            raise TickloomError(
+            raise TooEarlyError(
                 f"{history.ticker} has no session up to {np.datetime64(as_of, 'D')}; its first is "
                 f"{np.datetime64(int(history.day[0]), 'D')}"
             )

@@ -15,7 +15,7 @@ from tickloom.errors import TickloomError
 from tickloom.experiment.adaptation import Misses
 from tickloom.forecast.history import Floats
 from tickloom.forecast.models.onnx import OnnxModel
-from tickloom.serving.cutoffs import Cutoff, Cutoffs
+from tickloom.serving.cutoffs import Cutoff, Cutoffs, TooEarlyError
 from tickloom.serving.packages import Key, Package, Packages, windows_of
 from tickloom.serving.wire import Asked, Made, Wanted
 
@@ -114,6 +114,8 @@ class Engine:
         for at, it in enumerate(asked):
             try:
                 ready[at] = self._prepare(it)
+            except TooEarlyError as error:
+                made[at] = {"refused": str(error), "field": "as_of"}
             except TickloomError as error:
                 made[at] = {"refused": str(error)}
             except Exception as error:
@@ -171,7 +173,7 @@ class Engine:
             "model": manifest.model,
             "version": it.package.key[2],
             "verdict": manifest.verdict,
-            "remark": manifest.remark,
+            "remark": "; ".join(filter(None, (manifest.remark, it.package.too_much(asked["levels"])))),
             "learned_to": manifest.last_day,
             "cutoff": it.cutoff.day,
             "close": close,

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +54,16 @@ class Package:
             if self._moved is None or not np.array_equal(moved.misses, self._moved.misses):
                 self._moved = moved
                 self._bounds = {}
+
+    def too_much(self, levels: Sequence[float]) -> str:
+        """Return what must be said where a level is asked for that the errors so far are too few for."""
+        if self.errors is None or not levels:
+            return ""
+        known = min(len(it) for it in self.errors.scores)
+        most = 1 - 2 / (known + 1)
+        if max(levels) <= most:
+            return ""
+        return f"{known} past errors bear intervals of up to {100 * most:.4g} %; wider ones end at the largest of them"
 
     def bounds(self, levels: tuple[float, ...]) -> Floats | None:
         """Return what is added to a forecast log-return, float64[H, levels, 2], in the unit of the errors."""

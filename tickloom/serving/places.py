@@ -39,6 +39,10 @@ def market_of(catalogue: Catalogue, ticker: str, market: str | None, caller: Cal
 
 
 def _unknown(catalogue: Catalogue, ticker: str, where: str, market: str | None, also: str) -> ProblemError:
+    for (where_, name), why in catalogue.waiting.items():
+        if name == ticker and market in (None, where_):
+            text = f"{ticker} on {where_} has a model that is not ready, {why}"
+            return ProblemError(503, "no-model", text, headers={"Retry-After": "60"})
     if not catalogue.aliases:
         text = "no model is known yet; GET /readyz says why, try again soon"
         return ProblemError(503, "not-ready", text, headers={"Retry-After": "2"})

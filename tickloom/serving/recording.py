@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tickloom.experiment.records import Forecast
 from tickloom.serving.routed import LEVELS, Routed
+from tickloom.serving.telling import learned_later
 from tickloom.serving.wire import Made
 
 _REMEMBERED = 100_000
@@ -26,7 +27,9 @@ class Recording:
         self._seen: OrderedDict[tuple[str, str, str, str, int, bool], None] = OrderedDict()
 
     def __call__(self, routed: Routed, arm: str, market: str, ticker: str, made: Made, request: str) -> None:
-        """Take a forecast of an arm."""
+        """Take a forecast of an arm; one whose model has learned from later sessions is none."""
+        if learned_later(made):
+            return
         shadow = arm != routed.arm
         key = (routed.experiment, arm, market, ticker, made["cutoff"], shadow)
         if key in self._seen:

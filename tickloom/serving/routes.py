@@ -89,8 +89,13 @@ class Routes:
                 lacking = [arm.name for arm in it.spec.arms if catalogue.version(market, ticker, arm.model) is None]
                 if lacking:
                     aliases = ", ".join(it.arm(arm).model for arm in lacking)
+                    why = catalogue.waiting.get((market, ticker))
                     said.append(
-                        f"Experiment {name}: {ticker} takes no part, for it has no version {aliases}; "
-                        f"`tickloom experiment arm {lacking[0]} --ticker {ticker} --version N` names one"
+                        f"Experiment {name}: {ticker} takes no part, for it has no version {aliases}"
+                        + (
+                            f" that is ready, {why}"
+                            if why
+                            else f"; `tickloom experiment arm {lacking[0]} --ticker {ticker} --version N` names one"
+                        )
                     )
         return said

@@ -26,6 +26,11 @@ class Standing:
     last: int
     next_close_s: float
 
+    def up_to(self, day: int) -> int:
+        """Return the last session that had ended on a day."""
+        days = session_table(self.market).day
+        return min(self.last, int(days[max(0, int(np.searchsorted(days, day, "right")) - 1)]))
+
     def behind(self, cutoff: int) -> int:
         """Return how many sessions have ended after a cutoff."""
         return _between(self.market, cutoff, self.last)

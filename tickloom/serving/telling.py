@@ -63,7 +63,7 @@ def told(
         sessions.append(
             {"session": day, "ahead": at + 1, "close": price, "change": price / close - 1, "intervals": spans}
         )
-    last = standing.last if asked["as_of"] is None else max(made["cutoff"], min(standing.last, asked["as_of"]))
+    last = standing.last if asked["as_of"] is None else standing.up_to(asked["as_of"])
     behind = standing.behind(made["cutoff"]) if asked["as_of"] is None else 0
     why = made.get("why")
     return {
@@ -75,7 +75,7 @@ def told(
         "model": made["model"],
         "version": made["version"],
         "verdict": made["verdict"],
-        "remark": made["remark"] or _learned_later(made),
+        "remark": made["remark"] or learned_later(made),
         "learned_to": made["learned_to"],
         "close": close,
         "forecast": sessions,
@@ -89,7 +89,7 @@ def told(
     }
 
 
-def _learned_later(made: Made) -> str:
+def learned_later(made: Made) -> str:
     """Return what must be said of a model that was fitted to sessions which it is asked to forecast."""
     if made["learned_to"] <= day_text(made["cutoff"]):
         return ""

@@ -59,7 +59,7 @@ class Trials:
     """
 
     def __init__(self, path: Path | None, tags: Tags, store: LazySession | None, replica: str) -> None:
-        self._path, self._tags, self._store, self._replica = path, tags, store, replica
+        self._path, self._tags, self.store, self._replica = path, tags, store, replica
         self._states: Mapping[str, states.State] = {}
         self._said: set[str] = set()
         self._tallies: dict[str, Tally] = {}
@@ -76,9 +76,9 @@ class Trials:
         ConfigurationError
             A file or a tag cannot be read, or two experiments take one ticker; those that are known stay.
         """
-        if self._store is not None:
+        if self.store is not None:
             try:
-                self._states = self._store.use(states.read)
+                self._states = self.store.use(states.read)
             except TickloomError as error:
                 self._say(f"experiments cannot be read from the store, and stay as they are: {error}")
         started, weights = states.routed(self._states.values())
@@ -131,7 +131,7 @@ class Trials:
         TickloomError
             The store does not answer.
         """
-        if self._store is None or not self.running.generations:
+        if self.store is None or not self.running.generations:
             return
         counts = self.health.counts()
         for it in self.running.experiments:
@@ -140,7 +140,7 @@ class Trials:
                 mine = {arm: count for (name, arm), count in counts.items() if name == it.name}
                 ratio = self._ratio(it)
                 if mine:
-                    self._store.use(self._publication(it.name, mine, generation, ratio))
+                    self.store.use(self._publication(it.name, mine, generation, ratio))
 
     def _publication(
         self, name: str, counts: Mapping[str, Counts], generation: int, ratio: Ratio

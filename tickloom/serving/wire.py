@@ -25,7 +25,7 @@ class Made(TypedDict):
     ``upper`` hold a list of prices for each of ``levels``, empty where the model's errors are not known; ``features``
     is the SHA-256 of what the model read, ``learned_to`` the date of the last session that it was fitted to. ``why``
     holds for each feature by how much log-return it moves the forecast of the next session. Where ``refused`` stands,
-    nothing else counts.
+    nothing else counts but ``field``, which names what of the request cannot be.
     """
 
     model: NotRequired[str]
@@ -43,6 +43,7 @@ class Made(TypedDict):
     features: NotRequired[str]
     why: NotRequired[dict[str, float] | None]
     refused: NotRequired[str]
+    field: NotRequired[str]
 
 
 class Wanted(TypedDict):

@@ -123,7 +123,7 @@ def test_answers_are_kept_until_the_next_close():
 def test_a_past_is_forecast_without_a_record():
     place = Place()
     found = place.ask(as_of=date(2026, 11, 14))
-    assert found["freshness"] == {"cutoff": "2026-11-14", "last_session": "2026-11-14", "sessions_behind": 0}
+    assert found["freshness"] == {"cutoff": "2026-11-14", "last_session": "2026-11-13", "sessions_behind": 0}
     assert found["remark"] == ""
     assert place.recorded == []
     assert place.shadowed == []

@@ -175,9 +175,19 @@ def test_a_past_forecast_knows_nothing_later(place):
 def test_a_past_before_the_first_session_is_a_sentence(place):
     registry, histories, found, cutoffs = place
     registry.put(histories["AAPL"], "1")
-    assert "has no session up to" in found.forecast([asked(as_of=10)])[0]["refused"]
+    (early,) = found.forecast([asked(as_of=10)])
+    assert "has no session up to" in early["refused"]
+    assert early["field"] == "as_of"
     with pytest.raises(TickloomError, match="its first is"):
         cutoffs.get("XNYS", "AAPL", 10)
+
+
+def test_a_level_that_errors_are_too_few_for_says_so(place):
+    registry, histories, found, _ = place
+    registry.put(histories["AAPL"], "1", errors=residuals(n=199))
+    usual, wide = found.forecast([asked(), asked(levels=[0.8, 0.995])])
+    assert usual["remark"] == ""
+    assert wide["remark"] == "199 past errors bear intervals of up to 99 %; wider ones end at the largest of them"
 
 
 def test_other_levels_are_nested(place):

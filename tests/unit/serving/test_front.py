@@ -113,3 +113,20 @@ def test_a_registry_without_models_is_told(place):
     front, registry, _ = place
     registry.known = {}
     follow(front, (lambda: None, lambda: front._wrong() == "the registry holds no model"))
+
+
+def test_a_store_whose_address_is_known_later_is_taken_up(place, monkeypatch):
+    front, _, _ = place
+    ledgers, found = iter([None, "ledger"]), []
+    monkeypatch.setattr(wiring, "ledger", lambda store, _: found.append(store) or next(ledgers))
+    front._find_stores()
+    assert (front._store, front._ledger) == (None, None)
+    monkeypatch.setattr(wiring, "store", lambda: "store")
+    front._find_stores()  # not so soon again
+    assert found == [None]
+    front._stores_s = 0.0
+    front._find_stores()
+    assert (front._store, front._ledger, front._trials.store) == ("store", "ledger", "store")
+    front._stores_s = 0.0
+    front._find_stores()
+    assert found == [None, "store"]

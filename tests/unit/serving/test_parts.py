@@ -9,6 +9,9 @@ import pytest
 from tickloom.market.sessions import days_of
 from tickloom.serving.cache import LocalCache, RedisCache
 from tickloom.serving.catalogue import Catalogue
+from tickloom.serving.places import market_of
+from tickloom.serving.problems import ProblemError
+from tickloom.serving.routed import Caller
 from tickloom.serving.sessions import Standings
 
 FOUND = {
@@ -41,9 +44,23 @@ def test_a_version_that_is_not_ready_leaves_the_one_of_before():
     after = Catalogue.of({**FOUND, ("XNYS", "AAPL"): {"champion": 4, "challenger-new": 4, "challenger-lstm": 5}})
     new = [it for it in after.wanted() if it not in before.wanted()]
     assert [it["version"] for it in new] == ["4", "5"]
-    kept = after.with_ready(before, [it for it in new if it["version"] == "4"])
+    kept = after.with_ready(before, [(it, "no bars") for it in new if it["version"] == "4"])
     assert kept.aliases["XNYS", "AAPL"] == {"champion": "1", "challenger-lstm": "5"}
     assert kept.aliases["XNYS", "MSFT"] == {"champion": "2"}
+    assert kept.waiting == {("XNYS", "AAPL"): "version 4: no bars"}
+    assert kept.trouble() is None
+
+
+def test_where_no_version_is_ready_it_is_said_why():
+    found = Catalogue.of({("XNYS", "AAPL"): {"champion": 1}, ("XCAS", "ATW"): {"champion": 2}})
+    kept = found.with_ready(Catalogue(), [(it, "678 sessions are missing") for it in found.wanted()])
+    assert kept.trouble() == (
+        "no model is ready: ATW on XCAS, version 2: 678 sessions are missing, and so on for 2 tickers"
+    )
+    assert Catalogue().trouble() == "the registry holds no model"
+    with pytest.raises(ProblemError, match="AAPL on XNYS has a model that is not ready, version 1: 678") as caught:
+        market_of(kept, "AAPL", None, Caller("me", {}))
+    assert caught.value.status == 503
 
 
 def test_what_is_kept_expires_and_the_least_used_goes_first():

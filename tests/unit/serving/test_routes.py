@@ -80,10 +80,20 @@ def test_a_process_of_one_arm_answers_with_it():
 
 
 MADE = {
-    "model": "lstm", "version": "3", "cutoff": 20000, "close": 10.0, "days": [20001, 20002], "price": [10.5, 11.0],
+    "model": "lstm", "version": "3", "learned_to": "2024-10-04", "cutoff": 20000,
+    "close": 10.0, "days": [20001, 20002], "price": [10.5, 11.0],
     "levels": [0.5, 0.8, 0.95], "lower": [[10.2, 10.4], [9.0, 8.0], [8.0, 7.0]],
     "upper": [[10.8, 11.4], [12.0, 13.0], [13.0, 14.0]], "features": "ab",
 }  # fmt: skip
+
+
+def test_a_forecast_of_a_model_that_learned_from_later_sessions_is_not_recorded():
+    offered = []
+    record = Recording(offered.append)
+    record(Routed("trial", "lstm", "3"), "lstm", "XNYS", "AAPL", {**MADE, "learned_to": "2024-10-05"}, "a")
+    assert offered == []
+    record(Routed("trial", "lstm", "3"), "lstm", "XNYS", "AAPL", MADE, "a")
+    assert len(offered) == 2
 
 
 def test_each_arms_forecast_is_recorded_once_with_all_horizons():
