@@ -65,10 +65,10 @@ def retrain(
     gates = []
     for ticker in parts[-1]["ok"]:
         for model in models:
-            of = {"ticker": ticker, "model": model}
+            of: dict[str, Any] = {"ticker": ticker, "model": model}
             place = _places(out, ticker, model)
-            bars = {"extracted": prepared["extract"], "plan": prepared["split"], "market": market}
-            learned = {"tuned": place["tune"], "seed": seed}
+            bars: dict[str, Any] = {"extracted": prepared["extract"], "plan": prepared["split"], "market": market}
+            learned: dict[str, Any] = {"tuned": place["tune"], "seed": seed}
             step = ""
             try:
                 step = "tune"

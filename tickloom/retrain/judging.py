@@ -1,6 +1,7 @@
 """A walk-forward beside the baselines on what is learned from: verdicts, and the errors that intervals are made of."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tickloom.forecast.evaluation import Evaluation
 from tickloom.forecast.evaluation import evaluate as judge
 from tickloom.forecast.intervals import CALIBRATION, conformal_residuals
 from tickloom.forecast.models import BASELINES, REFERENCE
-from tickloom.forecast.report import write_plots, write_report
+from tickloom.forecast.report import write_report
 from tickloom.forecast.walk import walk_forward
 from tickloom.retrain import results, tuning
 from tickloom.retrain.division import case
@@ -35,6 +36,7 @@ def evaluate(
     out: Path,
     seed: int = 0,
     jobs: int = 1,
+    beside: Sequence[str] = BASELINES,
 ) -> Facts:
     """Judge a model by walk-forward beside the baselines; the sessions of the gate are not touched.
 
@@ -42,6 +44,8 @@ def evaluate(
     ----------
     jobs
         Processes.
+    beside
+        Models that it is shown beside; the random walk always is. Verdicts are adjusted for how many there are.
 
     Returns
     -------
@@ -53,11 +57,11 @@ def evaluate(
 
     Notes
     -----
-    ``out/evaluation`` holds page, pictures and file; ``out/errors`` the errors of the model and of the random walk.
+    ``out/evaluation`` holds page and file; ``out/errors`` the errors of the model and of the random walk.
     """
     found = case(ticker, extracted, plan, market)
     options = {model: results.read(tuned, tuning.STEP)["options"]}
-    names = list(dict.fromkeys([*BASELINES, model]))
+    names = list(dict.fromkeys([REFERENCE, *beside, model]))
     more: dict[str, Any] = {"seeds": (seed,), "jobs": jobs, "options": options}
     evaluation: Evaluation | None = None
     if found.plan.folds * found.plan.test <= CALIBRATION:
@@ -100,7 +104,6 @@ def _write(evaluation: Evaluation | None, model: str, out: Path) -> str | None:
         conformal_residuals(evaluation.long, name).save(out / ERRORS / name)
     folder = out / EVALUATION
     evaluation.write(folder)
-    write_plots(evaluation, folder / "plots")
     page = write_report(evaluation, folder)
     write_whole(out / page.name, page.read_text(encoding="utf-8"))
     return str(page.relative_to(out))

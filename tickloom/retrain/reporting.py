@@ -34,7 +34,7 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path) -> Facts:
     for it in parts:
         skipped |= {str(name): str(why) for name, why in it.get("skipped", {}).items()}
         if it.get("step") == "extract":
-            skipped |= {name: told["skipped"] for name, told in it["tickers"].items() if "skipped" in told}
+            skipped |= {name: told["skipped"] for name, told in it.get("tickers", {}).items() if "skipped" in told}
     failed = [dict(it) for it in parts if it.get("failed")]
     pairs = dict.fromkeys((str(it["ticker"]), str(it["model"])) for it in parts if it.get("ticker") and it.get("model"))
     fairness = next((it for it in parts if it.get("step") == "fair" and not it.get("failed")), None)
