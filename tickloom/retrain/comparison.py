@@ -110,7 +110,7 @@ def compare(
     moves[NAIVE] = np.zeros((len(rows), found.horizon))
     ahead = min(it.shape[1] for it in moves.values())
     moves = {name: it[:, :ahead] for name, it in moves.items()}
-    came = found.frame.targets(ahead)[rows]
+    came = frame.targets(ahead)[rows]
     _write(out / FORECASTS, found, rows, moves, came)
     losses = {name: _losses(it, came) for name, it in moves.items()}
     day = found.history.day

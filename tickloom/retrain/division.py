@@ -37,7 +37,7 @@ def split(
     test
         Sessions in each fold.
     gate
-        Sessions held back.
+        Sessions held back; they give ``gate - horizon + 1`` cutoffs, of which the gate by default wants 40.
 
     Returns
     -------

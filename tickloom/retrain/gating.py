@@ -81,7 +81,7 @@ def gate(
     if found["package_sha256"] != learned["package_sha256"]:
         raise TickloomError(f"{compared}: compared another {model} of {ticker} than {trained} holds; compare it again")
     checks = [
-        _quality(found),
+        _quality(found, bounds),
         _at_least("sessions", found["cutoffs"], bounds.sessions, "cutoffs are later than all that both models learned"),
         *_naive(found, judged, bounds),
         _champion(found, bounds),
@@ -168,11 +168,19 @@ def _at_most(name: str, value: float | None, limit: float, what: str) -> Check:
     return Check(name, value, limit, value <= limit, f"{value:.4g} {what}; at most {limit:g}")
 
 
-def _quality(found: Facts) -> Check:
-    quality = found["quality"]
-    ok = bool(quality) and quality.get("ok", True)
-    notes = "; ".join(quality.get("notes", ())) if quality else "nothing is known of the bars"
-    return Check("data_quality", float(ok), 1.0, ok, notes or f"{quality['sessions']} sessions, nothing noticed")
+def _quality(found: Facts, bounds: Limits) -> Check:
+    quality, limits = found["quality"], bounds.as_json()
+    defects = [
+        f"{what} {quality[name]:.4g} is above {limits[name]:g}"
+        for name, what in (
+            ("missing_share", "share of missing sessions"),
+            ("still", "number of last closes that do not move"),
+            ("behind", "number of sessions behind the newest ticker"),
+        )
+        if quality[name] > limits[name]
+    ]
+    said = "; ".join([*defects, *quality["notes"]]) or f"{quality['sessions']} sessions, nothing noticed"
+    return Check("data_quality", float(len(defects)), 0.0, not defects, said)
 
 
 def _naive(found: Facts, judged: Facts, bounds: Limits) -> Iterator[Check]:

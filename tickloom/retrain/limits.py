@@ -13,6 +13,12 @@ class Limits:
 
     Attributes
     ----------
+    missing_share : float
+        Of the exchange's sessions between a ticker's first and last that may have no bar.
+    still : float
+        Closes in a row, up to the last, that may not move: a share that is no longer traded cannot be forecast wrongly.
+    behind : float
+        Sessions by which a ticker may end before the newest one of the run.
     sessions : float
         Least cutoffs later than both models' training; below, intervals and tests say little.
     p_worse : float
@@ -32,6 +38,9 @@ class Limits:
         walk-forward's.
     """
 
+    missing_share: float = 0.02
+    still: float = 10
+    behind: float = 5
     sessions: float = 40
     p_worse: float = 0.05
     ratio: float = 1.05

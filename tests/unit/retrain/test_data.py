@@ -53,9 +53,7 @@ def test_what_cannot_be_learned_from_is_skipped_and_others_go_on(tmp_path):
     page = (out / "validate" / "report.html").read_text()
     assert all(ticker in page for ticker in tickers)
     assert json.loads((out / "validate" / "validation.json").read_text()) == valid
-    found = steps.features(
-        extracted=out / "extract", validated=out / "validate", market=MARKET, out=out / "features"
-    )
+    found = steps.features(extracted=out / "extract", validated=out / "validate", market=MARKET, out=out / "features")
     planned = steps.split(featured=out / "features", market=MARKET, out=out / "split", folds=1)
     assert found["ok"] == planned["ok"] == ["AAPL"]
     assert found["skipped"] == planned["skipped"] == valid["skipped"]
@@ -129,3 +127,14 @@ def test_a_folder_of_another_step_is_a_sentence(world, tmp_path):
         steps.validate(extracted=tmp_path, market=MARKET, out=tmp_path / "out")
     with pytest.raises(TickloomError, match="holds what the step 'split' found, not 'extract'"):
         steps.validate(extracted=world.root / "split", market=MARKET, out=tmp_path / "out")
+
+
+def test_bars_that_can_be_learned_from_say_how_good_they_are(tmp_path):
+    data = write_csv(tmp_path / "data", "AAPL")
+    write_csv(data, "MSFT", until=SESSIONS - 30, change=lambda prices: np.full(len(prices), prices[0]))
+    lines = (data / "AAPL.csv").read_text().splitlines()
+    (data / "CAT.csv").write_text("\n".join([*lines[:200], *lines[209:-6]]) + "\n")
+    steps.extract(tickers=["AAPL", "MSFT", "CAT"], market=MARKET, out=tmp_path / "extract", data=data)
+    found = steps.validate(extracted=tmp_path / "extract", market=MARKET, out=tmp_path / "out")["tickers"]
+    told = {name: [it[key] for key in ("missing_share", "still", "behind")] for name, it in found.items()}
+    assert told == {"AAPL": [0, 0, 0], "MSFT": [0, 29, 0], "CAT": [pytest.approx(9 / 894), 0, 6]}

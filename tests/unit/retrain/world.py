@@ -64,7 +64,7 @@ class World:
 
     def judged(self, ticker, model, **more):
         out, tuned = (self.place(it, ticker, model) for it in ("evaluate", "tune"))
-        return steps.evaluate(ticker=ticker, model=model, **self.bars, tuned=tuned, out=out, beside=(), **more)
+        return steps.evaluate(ticker=ticker, model=model, **self.bars, tuned=tuned, out=out, beside=["drift"], **more)
 
     def compared(self, ticker, model, mlflow):
         out, trained = (self.place(it, ticker, model) for it in ("compare", "train"))
