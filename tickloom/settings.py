@@ -57,6 +57,9 @@ class Settings(BaseSettings):
             "MLflow reads from `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`."
         ),
     )
+    commit: str | None = Field(
+        None, description="Commit that the installed code was built from; registered models name it in their lineage."
+    )
     replication: int = Field(
         1, ge=1, le=5, description="Replication of topics and keyspace: 1 on one machine, 3 in production."
     )

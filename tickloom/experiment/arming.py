@@ -47,9 +47,21 @@ def choose(
 
 
 def name(
-    session: Session, registry: Registry, arm: str, market: str, versions: Mapping[str, int], who: str, now_us: int
+    session: Session | None,
+    registry: Registry,
+    arm: str,
+    market: str,
+    versions: Mapping[str, int],
+    who: str,
+    now_us: int,
+    why: str = "by hand",
 ) -> str:
     """Have ``challenger-ARM`` of tickers name versions, write it down under the experiment ``default``, return it.
+
+    Parameters
+    ----------
+    session
+        With the store that knows the experiments; None where there is no store, and so no experiment and no trail.
 
     Raises
     ------
@@ -61,7 +73,7 @@ def name(
         raise TickloomError(
             f"arm {arm!r}: that alias is moved by decisions alone; start an experiment, or roll one back"
         )
-    for it in states.read(session).values():
+    for it in states.read(session).values() if session is not None else ():
         if (
             it.is_open
             and it.experiment.spec.market == market
@@ -75,10 +87,12 @@ def name(
                 )
     for ticker, number in versions.items():
         registry.move_alias(market, ticker, alias, number)
+    if session is None:
+        return alias
     trail.add(session, DEFAULT, [
         Entry(
             id=f"{alias}-{ticker}", time_us=now_us // 1000 * 1000, kind="alias", who=who,
-            what=f"{alias} of {ticker} to version {number}", why="by hand", arm=arm, ticker=ticker, version=str(number),
+            what=f"{alias} of {ticker} to version {number}", why=why, arm=arm, ticker=ticker, version=str(number),
         )
         for ticker, number in versions.items()
     ])  # fmt: skip

@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,11 +106,16 @@ class Registry:
             create(uri)
             self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
-    def push(self, folder: Path) -> Version:
+    def push(self, folder: Path, tags: Mapping[str, str] | None = None) -> Version:
         """Register the trained model of a folder, and return its version.
 
         Where the ticker has no champion, the random walk is registered before as the first one. The folder's
         ``evaluation`` becomes a folder of the run's own, so that a forecast does not have to fetch it.
+
+        Parameters
+        ----------
+        tags
+            Of the version, beside its own; the random walk has none of them.
 
         Raises
         ------
@@ -122,14 +127,14 @@ class Registry:
             f"{folder} is whole; register it later with `tickloom models {manifest.ticker} --push {folder}`"
         ):
             self._ensure_champion(manifest, package.read_errors(folder, REFERENCE))
-            return self._push(folder, manifest)
+            return self._push(folder, manifest, tags or {})
 
-    def _push(self, folder: Path, manifest: Manifest) -> Version:
+    def _push(self, folder: Path, manifest: Manifest, tags: Mapping[str, str]) -> Version:
         run = self._client.create_run(self._experiment(manifest), run_name=manifest.model, tags=_tags(manifest))
         try:
             self._log(run.info.run_id, manifest, folder)
             self._client.set_terminated(run.info.run_id, "FINISHED")
-            return self._version(manifest, run.info.run_id, run.info.artifact_uri)
+            return self._version(manifest, run.info.run_id, run.info.artifact_uri, tags)
         except BaseException:
             self._fail(run.info.run_id)
             raise
@@ -146,7 +151,7 @@ class Registry:
             with tempfile.TemporaryDirectory() as folder:
                 own = {REFERENCE: errors} if errors is not None else {}
                 package.write(Path(folder), naive, manifest.of_reference(naive), own)
-                first = self._push(Path(folder), package.read_manifest(Path(folder)))
+                first = self._push(Path(folder), package.read_manifest(Path(folder)), {})
         self._client.set_registered_model_alias(first.name, CHAMPION, str(first.number))
 
     def versions(self, market: str, ticker: str) -> list[Version]:
@@ -163,6 +168,29 @@ class Registry:
                 aliases.setdefault(str(number), []).append(alias)
         made = [_of(it, aliases.get(str(it.version), ())) for it in found]
         return sorted(made, key=lambda it: -it.number)
+
+    def find(self, market: str, ticker: str, tags: Mapping[str, str]) -> Version | None:
+        """Return the newest version of a ticker that has all these tags, None where there is none."""
+        name = f"{_NAME}.{market}.{ticker}"
+        with self._reachable():
+            found = [
+                int(it.version)
+                for it in self._client.search_model_versions(f"name='{name}'")
+                if tags.items() <= (it.tags or {}).items()
+            ]
+            known = {it.number: it for it in self._versions(name)} if found else {}
+        return known[max(found)] if found else None
+
+    def tags(self, market: str, ticker: str, number: int) -> dict[str, str]:
+        """Return the tags of a version."""
+        with self._reachable():
+            return dict(self._client.get_model_version(f"{_NAME}.{market}.{ticker}", str(number)).tags or {})
+
+    def tag(self, market: str, ticker: str, number: int, tags: Mapping[str, str]) -> None:
+        """Set tags of a version; those of the same name are replaced."""
+        with self._reachable():
+            for name, value in tags.items():
+                self._client.set_model_version_tag(f"{_NAME}.{market}.{ticker}", str(number), name, value)
 
     def catalogue(self) -> dict[tuple[str, str], dict[str, int]]:
         """Return the aliases of all tickers' models, by market and ticker: which version each one names."""
@@ -242,7 +270,7 @@ class Registry:
                 self._client.log_artifact(run, str(it), ARTIFACTS)
         self._client.log_text(run, flavour.mlmodel(folder, manifest, run), f"{ARTIFACTS}/{flavour.FILE}")
 
-    def _version(self, manifest: Manifest, run: str, artifacts: str) -> Version:
+    def _version(self, manifest: Manifest, run: str, artifacts: str, more: Mapping[str, str]) -> Version:
         from mlflow.exceptions import MlflowException
 
         name, new = manifest.registered_name, True
@@ -252,7 +280,7 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             new = False
-        tags = {"model": manifest.model, "verdict": manifest.verdict, "created": manifest.created}
+        tags = {**more, "model": manifest.model, "verdict": manifest.verdict, "created": manifest.created}
         if manifest.remark:
             tags["remark"] = manifest.remark
         source, text = f"{artifacts}/{ARTIFACTS}", package.card(manifest)

@@ -1,0 +1,108 @@
+"""What happened to each ticker and model of a retraining, for people and for programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tickloom.files import write_whole
+from tickloom.forecast.plain import plain
+from tickloom.retrain import pages, results
+from tickloom.retrain.results import Facts
+
+STEP = "report"
+FILE = "report.json"
+
+
+def report(*, parts: Sequence[Mapping[str, Any]], out: Path) -> Facts:
+    """Write ``report.html`` and ``report.json`` of all that is known, however far the steps came.
+
+    Parameters
+    ----------
+    parts
+        What steps returned; and ``{"step", "ticker", "model", "failed": reason}`` for those that failed, with ticker
+        and model where they are of one.
+
+    Returns
+    -------
+    dict
+        ``rows``, one for each ticker and model: ``outcome`` (``registered``, ``passed``, ``refused``, ``failed``,
+        ``unfinished`` or ``skipped``), ``why`` and figures; ``skipped`` by ticker; ``failed``, a list; and ``counts``
+        by outcome.
+    """
+    skipped: dict[str, str] = {}
+    for it in parts:
+        skipped |= {str(name): str(why) for name, why in it.get("skipped", {}).items()}
+        if it.get("step") == "extract":
+            skipped |= {name: told["skipped"] for name, told in it.get("tickers", {}).items() if "skipped" in told}
+    failed = [dict(it) for it in parts if it.get("failed")]
+    pairs = dict.fromkeys((str(it["ticker"]), str(it["model"])) for it in parts if it.get("ticker") and it.get("model"))
+    fairness = next((it for it in parts if it.get("step") == "fair" and not it.get("failed")), None)
+    rows = [_row(ticker, model, parts, fairness) for ticker, model in pairs]
+    rows += [{"ticker": name, "model": None, "outcome": "skipped", "why": why} for name, why in skipped.items()]
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
+    checks = [
+        {"ticker": it["ticker"], "model": it["model"], **row}
+        for it in parts
+        if it.get("step") == "gate" and not it.get("failed")
+        for row in it["checks"]
+    ]
+    facts = results.write(out, STEP, {"rows": rows, "skipped": skipped, "failed": failed, "counts": counts})
+    write_whole(out / FILE, json.dumps({**facts, "parts": plain([dict(it) for it in parts])}, indent=1) + "\n")
+    pages.write(
+        out,
+        "Retraining",
+        [
+            ("What happened", facts["rows"]),
+            ("Checks of the gate", checks),
+            ("Fairness over tickers", list(fairness["checks"]) if fairness else []),
+            ("Failed", [{name: it.get(name) for name in ("step", "ticker", "model", "failed")} for it in failed]),
+        ],
+    )
+    return facts
+
+
+def _row(
+    ticker: str, model: str, parts: Sequence[Mapping[str, Any]], fairness: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    mine = {
+        it["step"]: it
+        for it in parts
+        if it.get("ticker") == ticker and it.get("model") == model and not it.get("failed")
+    }
+    broken = next(
+        (it for it in parts if it.get("ticker") == ticker and it.get("model") == model and it.get("failed")), None
+    )
+    gate, registered = mine.get("gate"), mine.get("register")
+    row = {
+        "ticker": ticker,
+        "model": model,
+        "outcome": "unfinished",
+        "why": "",
+        "verdict": mine.get("evaluate", {}).get("verdict"),
+        "sessions": mine.get("train", {}).get("sessions"),
+        "last_day": mine.get("train", {}).get("last_day"),
+        "ratio_to_naive": gate.get("ratio") if gate else None,
+        "cutoffs": gate.get("cutoffs") if gate else None,
+        "champion": gate["champion"]["model"] if gate else None,
+        "version": registered.get("version") if registered else None,
+    }
+    if broken is not None:
+        return {**row, "outcome": "failed", "why": f"{broken['step']}: {broken['failed']}"}
+    if registered is not None and registered["registered"]:
+        named = f", {registered['alias']}" if registered.get("alias") else ""
+        return {**row, "outcome": "registered", "why": f"{registered['name']} version {registered['version']}{named}"}
+    if gate is not None and not gate["passed"]:
+        return {**row, "outcome": "refused", "why": "; ".join(_said(it) for it in gate["checks"] if not it["passed"])}
+    if gate is not None and fairness is not None and not fairness["passed"].get(model, True):
+        why = next(it["why"] for it in fairness["checks"] if it["name"] == model)
+        return {**row, "outcome": "refused", "why": f"fair: {why}"}
+    if gate is not None:
+        return {**row, "outcome": "passed", "why": "the gate passed it, and it was not registered"}
+    return row
+
+
+def _said(check: Mapping[str, Any]) -> str:
+    return f"{check['name']}: {check['why']}"

@@ -1,0 +1,82 @@
+"""Which tickers can be learned from, and why the others cannot."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from tickloom.errors import TickloomError
+from tickloom.files import write_whole
+from tickloom.forecast.history import History
+from tickloom.market.sessions import day_of, days_of, session_table
+from tickloom.retrain import extraction, pages, results
+from tickloom.retrain.results import Facts
+
+STEP = "validate"
+FILE = "validation.json"
+
+
+def validate(*, extracted: Path, market: str, out: Path, least: int = 750) -> Facts:
+    """Judge each ticker's bars; one that cannot be learned from is skipped with the reason, and the others go on.
+
+    Parameters
+    ----------
+    least
+        Sessions that a ticker needs.
+
+    Returns
+    -------
+    dict
+        ``ok`` the tickers that go on, ``skipped`` by ticker the reason, and ``tickers`` what is known of those in
+        ``ok``: among others ``missing_share`` of the exchange's sessions, ``still``, how many of the last closes did
+        not move, and ``behind``, sessions by which it ends before the newest ticker. The same is in
+        ``validation.json``, and in ``report.html`` for people.
+    """
+    found = results.read(extracted, extraction.STEP)
+    tickers: Facts = {}
+    skipped: dict[str, str] = {}
+    newest = max((told["last_day"] for told in found["tickers"].values() if "last_day" in told), default=None)
+    for ticker, told in found["tickers"].items():
+        if "skipped" in told:
+            skipped[ticker] = told["skipped"]
+            continue
+        try:
+            history = extraction.read(extracted, ticker, market, strict=True)
+            if len(history) < least:
+                raise TickloomError(f"only {len(history)} sessions; {least} are needed")
+        except TickloomError as error:
+            skipped[ticker] = str(error)
+            continue
+        tickers[ticker] = _about(history, str(newest))
+    facts = results.write(
+        out, STEP, {"market": market, "least": least, "ok": list(tickers), "skipped": skipped, "tickers": tickers}
+    )
+    write_whole(out / FILE, json.dumps(facts, indent=1) + "\n")
+    pages.write(
+        out,
+        f"Data of {len(found['tickers'])} tickers on {market}",
+        [
+            ("Can be learned from", [{"ticker": name, **it} for name, it in facts["tickers"].items()]),
+            ("Skipped", [{"ticker": name, "why": why} for name, why in skipped.items()]),
+        ],
+    )
+    return facts
+
+
+def _about(history: History, newest: str) -> Facts:
+    """Return what is known of bars that can be learned from; the gate judges how good they are."""
+    sessions = session_table(history.market).day
+    at = np.searchsorted(sessions, history.day[[0, -1]])
+    moves = np.flatnonzero(np.diff(history.close))
+    return {
+        "sessions": len(history),
+        "first_day": day_of(int(history.day[0])),
+        "last_day": day_of(int(history.day[-1])),
+        "sha256": history.sha256,
+        "close_only": history.close_only,
+        "missing_share": 1 - len(history) / int(at[1] - at[0] + 1),
+        "still": len(history) - 2 - int(moves[-1]),
+        "behind": int(np.searchsorted(sessions, days_of(date.fromisoformat(newest))) - at[1]),
+        "notes": list(history.notes),
+    }
