@@ -218,6 +218,15 @@ def test_the_same_evidence_is_answered_once_and_new_evidence_anew():
     assert len(made.sent) == 2
 
 
+def test_evidence_of_one_more_ticker_retrains_that_one_alone():
+    made = know(world(coolDown="1h"), AAPL=drifted())
+    made.settle()
+    finish(made)
+    made.now += DAY
+    know(made, AAPL=drifted(), MSFT=drifted(id="d7")).settle()
+    assert [it.parameters["tickers"] for it in made.sent] == [["AAPL"], ["MSFT"]]
+
+
 def test_evidence_that_goes_and_comes_back_as_it_was_is_answered_already():
     made = know(world(coolDown="1h"), AAPL=drifted())
     made.settle()
