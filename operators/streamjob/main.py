@@ -170,7 +170,7 @@ class Operator:
         if not settings.kubeflow:
             return None
         token, authority = (
-            Path(name) if name else None for name in (settings.kubeflow_token, settings.kubeflow_authority)
+            Path(name) if name else None for name in (settings.kubeflow_identity, settings.kubeflow_authority)
         )
         kfp = Kfp(settings.kubeflow, token, authority, settings.kubeflow_namespace, settings.kubeflow_experiment)
         return Courier(kfp, self.reconciler.heard, self.leader.holds)

@@ -60,7 +60,7 @@ class OperatorSettings(BaseSettings):
     kubeflow: str = Field(
         "", description="Address of Kubeflow Pipelines' API, to retrain models; empty: there is none."
     )
-    kubeflow_token: str = Field("", description="File with the token that is shown to it, read anew each time.")
+    kubeflow_identity: str = Field("", description="File with the token that is shown to it, read anew each time.")
     kubeflow_authority: str = Field("", description="File with the authority of its certificate, where it is private.")
     kubeflow_namespace: str = Field("", description="Namespace of runs, where Kubeflow is shared by several users.")
     kubeflow_experiment: str = Field("", description="Experiment of runs by its display name; empty: the default one.")

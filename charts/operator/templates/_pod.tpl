@@ -34,11 +34,11 @@
   "INSTRUMENTS" (include "tickloom.instruments" .ctx)
   "HOLIDAYS" (include "tickloom.holidays" .ctx)
   "KUBEFLOW" (include "operator.kubeflow" .ctx)
-  "KUBEFLOW_TOKEN" (ternary "/etc/tickloom-kubeflow/token" "" (and (ne (include "operator.kubeflow" .ctx) "") (ne $v.kubeflow.tokenAudience "")))
+  "KUBEFLOW_IDENTITY" (ternary "/etc/tickloom-kubeflow/token" "" (and (ne (include "operator.kubeflow" .ctx) "") (ne $v.kubeflow.tokenAudience "")))
   "KUBEFLOW_AUTHORITY" (ternary "/etc/tickloom-kubeflow/ca.crt" "" (and (ne (include "operator.kubeflow" .ctx) "") (ne $v.kubeflow.certificatesSecret "")))
   "KUBEFLOW_NAMESPACE" $v.kubeflow.namespace
   "KUBEFLOW_EXPERIMENT" $v.kubeflow.experiment
-  "MLFLOW" (tpl $v.mlflow.uri .ctx) }}
+  "MLFLOW" (ternary (tpl $v.mlflow.uri .ctx) "" (ne (include "operator.kubeflow" .ctx) "")) }}
 {{- range $name, $value := $given }}
 - name: TICKLOOM_OPERATOR_{{ $name }}
   value: {{ $value | toString | quote }}
