@@ -128,13 +128,13 @@ class Kfp:
             "display_name": name,
             "description": description,
             "pipeline_version_reference": {"pipeline_id": pipeline_id, "pipeline_version_id": version_id},
-            "runtime_config": {"parameters": dict(parameters)},
+            "runtime_config": {"parameters": fitted(parameters, known)},
         }
         if self.experiment:
             body["experiment_id"] = await self._experiment()
         return _found(await self._ask("POST", "/runs", body=body))
 
-    async def _last_version(self, pipeline: str) -> tuple[str, str, frozenset[str] | None]:
+    async def _last_version(self, pipeline: str) -> tuple[str, str, dict[str, str] | None]:
         """Return the numbers of a pipeline and of its last version, and the parameters that it has, if it tells."""
         found = await self._named("pipelines", "pipelines", pipeline)
         if not found and self.namespace:
@@ -146,7 +146,7 @@ class Kfp:
         versions = (await self._ask("GET", f"/pipelines/{pipeline_id}/versions", query)).get("pipeline_versions") or []
         if not versions:
             raise KfpError("missing", f"pipeline {pipeline!r} at {self.endpoint} has no version; upload one")
-        return pipeline_id, str(versions[0]["pipeline_version_id"]), _parameters(versions[0].get("pipeline_spec"))
+        return pipeline_id, str(versions[0]["pipeline_version_id"]), parameter_types(versions[0].get("pipeline_spec"))
 
     async def _experiment(self) -> str:
         found = await self._named("experiments", "experiments", self.experiment, **self._shared())
@@ -251,11 +251,26 @@ def _words(text: str) -> str:
         return text[:200]
 
 
-def _parameters(spec: Any) -> frozenset[str] | None:
-    """Return the names of a pipeline's parameters, from its compiled form; None where that is not told."""
+def fitted(parameters: Mapping[str, Any], types: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return parameters in the types that a pipeline has for them: what it takes as text is written as text.
+
+    Parameters
+    ----------
+    types
+        Names to types of the compiled pipeline, such as ``STRING``; None leaves all as they are.
+    """
+    return {
+        name: (value if isinstance(value, str) else json.dumps(value)) if (types or {}).get(name) == "STRING" else value
+        for name, value in parameters.items()
+    }
+
+
+def parameter_types(spec: Any) -> dict[str, str] | None:
+    """Return the types of a pipeline's parameters by name, from its compiled form; None where that is not told."""
     try:
         root = (spec.get("pipeline_spec") or spec)["root"]
-        return frozenset((root.get("inputDefinitions") or {}).get("parameters") or {})
+        told = (root.get("inputDefinitions") or {}).get("parameters") or {}
+        return {name: str(about.get("parameterType")) for name, about in told.items()}
     except (AttributeError, KeyError, TypeError):
         return None
 

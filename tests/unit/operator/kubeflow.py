@@ -16,10 +16,15 @@ CREATED = "2024-03-01T21:30:00Z"
 NEVER = "1970-01-01T00:00:00Z"
 CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 500: 13, 503: 14}
 """HTTP status to the code of gRPC, as the gateway maps them."""
-PARAMETERS = (
-    "tickers", "market", "models", "horizon", "folds", "test", "gate", "trials", "seed", "mlflow", "trigger", "policy",
-    "cpu", "memory", "gpus", "accelerator", "node_selector", "tolerations",
-)  # fmt: skip
+TYPES: dict[str, tuple[type, ...]] = {
+    "STRING": (str,), "NUMBER_INTEGER": (int, float), "LIST": (list,), "STRUCT": (dict,)
+}  # fmt: skip
+PARAMETERS: dict[str, str] = {
+    **dict.fromkeys(("market", "mlflow", "trigger", "policy", "cpu", "memory", "gpus", "accelerator"), "STRING"),
+    **dict.fromkeys(("horizon", "folds", "test", "gate", "trials", "seed"), "NUMBER_INTEGER"),
+    **dict.fromkeys(("tickers", "models", "tolerations"), "LIST"),
+    "node_selector": "STRUCT",
+}
 
 
 @dataclass
@@ -34,7 +39,7 @@ class Kubeflow:
     token: str = TOKEN
     runs: list[dict[str, Any]] = field(default_factory=list)
     pipelines: list[str] = field(default_factory=lambda: ["tickloom-retrain"])
-    parameters: tuple[str, ...] = PARAMETERS
+    parameters: dict[str, str] = field(default_factory=lambda: dict(PARAMETERS))
     experiments: list[str] = field(default_factory=lambda: ["Default"])
     requests: list[tuple[str, str]] = field(default_factory=list)
     sleep_s: float = 60.0
@@ -84,7 +89,7 @@ class Kubeflow:
         return _listed("pipelines", _filtered(request, there))
 
     async def _versions(self, request: web.Request) -> web.Response:
-        inputs = {name: {"parameterType": "STRING"} for name in self.parameters}
+        inputs = {name: {"parameterType": kind} for name, kind in self.parameters.items()}
         spec = {"pipelineInfo": {"name": "retrain"}, "root": {"inputDefinitions": {"parameters": inputs}}}
         version = {
             "pipeline_id": request.match_info["id"],
@@ -118,7 +123,11 @@ class Kubeflow:
         unknown = body.keys() - {
             "display_name", "description", "experiment_id", "pipeline_version_reference", "runtime_config",
         }  # fmt: skip
-        strange = body["runtime_config"]["parameters"].keys() - set(self.parameters)
+        told = body["runtime_config"]["parameters"]
+        strange = told.keys() - self.parameters.keys()
+        for name, value in told.items():
+            if name not in strange and not isinstance(value, TYPES[self.parameters[name]]):
+                return _refusal(400, f"input parameter {name} requires type {self.parameters[name]}")
         if unknown or strange:
             return _refusal(400, f"unknown field {(unknown or strange).pop()!r}")
         run = {

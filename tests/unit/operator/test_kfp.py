@@ -4,16 +4,21 @@ import asyncio
 import base64
 import json
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+import yaml
 
 pytest.importorskip("aiohttp", reason="needs the package aiohttp: install tickloom[operator]")
 
 from operators.streamjob.actions import Submit
 from operators.streamjob.courier import Courier
-from operators.streamjob.kfp import Kfp, KfpError, expiry
+from operators.streamjob.kfp import Kfp, KfpError, expiry, fitted, parameter_types
+from operators.streamjob.planner.submission import parameters
 from operators.streamjob.retrained import Run
-from tests.unit.operator.kubeflow import TOKEN, Kubeflow
+from operators.streamjob.seen import Installation, Seen
+from operators.streamjob.validate import read
+from tests.unit.operator.kubeflow import TOKEN, TYPES, Kubeflow
 
 KEY = ("default", "atw")
 NAME = "retrain-atw-0123456789"
@@ -53,7 +58,7 @@ def test_a_run_is_made_found_and_followed(tmp_path):
 
     (run,) = told(go())
     assert run["pipeline_version_reference"] == {"pipeline_id": "p-tickloom-retrain", "pipeline_version_id": "v-2"}
-    assert run["runtime_config"] == {"parameters": TOLD}
+    assert run["runtime_config"] == {"parameters": {**TOLD, "gpus": "1"}}, "the pipeline takes GPUs as text"
     assert (run["display_name"], run["description"]) == (NAME, "why")
 
 
@@ -138,7 +143,7 @@ def test_nobody_who_listens_is_no_unknown_answer(tmp_path):
     ("server", "more", "words"),
     [
         (Kubeflow(pipelines=[]), {}, "there is no pipeline 'tickloom-retrain'"),
-        (Kubeflow(parameters=("tickers", "market")), {}, "has no parameter 'gpus'"),
+        (Kubeflow(parameters={"tickers": "LIST", "market": "STRING"}), {}, "has no parameter 'gpus'"),
         (Kubeflow(), {"experiment": "markets"}, "there is no experiment 'markets'"),
     ],
 )
@@ -179,6 +184,22 @@ def test_a_token_that_has_ended_is_told_with_its_time(tmp_path):
 
     told(go())
     assert expiry("no token at all") is None
+
+
+COMPILED = Path(__file__).parents[3] / "pipelines" / "compiled" / "retrain.yaml"
+
+
+@pytest.mark.skipif(not COMPILED.exists(), reason="needs pipelines/compiled/retrain.yaml")
+def test_the_compiled_pipeline_takes_every_parameter_that_the_operator_may_send():
+    policy = {"pipeline": {"gpus": 1, "nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}]}}
+    spec = read({"tickers": ["ATW"], "market": "XCAS", "retrain": policy}, "atw")
+    here = Installation("stream:1", mlflow="http://mlflow")
+    told = parameters(Seen(0.0, "atw", "default", "uid", 1, here), spec, followed(tickers=("ATW",)))
+    types = parameter_types(next(yaml.safe_load_all(COMPILED.read_text(encoding="utf-8"))))
+    assert told.keys() <= types.keys()
+    assert types["tickers"] == "LIST"
+    for name, value in fitted(told, types).items():
+        assert isinstance(value, TYPES[types[name]]), name
 
 
 def submit(attempt=1) -> Submit:
