@@ -65,7 +65,29 @@ class Tell:
         return self.message
 
 
-Action = WriteStatus | Apply | Start | Delete | SetFinalizer | Tell
+@dataclass(frozen=True)
+class Submit:
+    """Have a run of a pipeline made, unless there is one of its name: nothing waits for it here.
+
+    Parameters
+    ----------
+    name
+        Its display name.
+    attempt
+        How often it was to be sent; an answer is of one attempt.
+    pipeline
+        Display name of the pipeline, of which the last version is run.
+    """
+
+    name: str
+    attempt: int
+    pipeline: str
+    parameters: Mapping[str, Any]
+    description: str
+    why: str
+
+
+Action = WriteStatus | Apply | Start | Delete | SetFinalizer | Submit | Tell
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from operators.streamjob import moments, names, read
-from operators.streamjob.actions import Action, Apply, Delete, Plan, SetFinalizer, Start, Tell, WriteStatus
+from operators.streamjob.actions import Action, Apply, Delete, Plan, SetFinalizer, Start, Submit, Tell, WriteStatus
 from operators.streamjob.cluster import Cluster, Refused
 from operators.streamjob.metrics import Metrics
 from operators.streamjob.observe import Key, Watched
@@ -58,6 +58,13 @@ class Pace:
         return (1 - self._tokens) / self.rate
 
 
+class Runs(Protocol):
+    """Takes runs to where they are made."""
+
+    def send(self, key: Key, wanted: Submit) -> None:
+        """Have a run sent, without waiting for it."""
+
+
 @dataclass
 class Hand:
     """Does what plans say.
@@ -72,6 +79,8 @@ class Hand:
         Holds back starts.
     metrics
         Counts actions.
+    runs
+        Sends runs of pipelines; None where there is nowhere to send them to.
     """
 
     cluster: Cluster
@@ -79,6 +88,7 @@ class Hand:
     pace: Pace
     metrics: Metrics
     identity: str = names.FIELD_OWNER
+    runs: Runs | None = None
 
     def carry_out(self, key: Key, seen: Seen, plan: Plan) -> None:
         """Do a plan's actions in their order.
@@ -118,6 +128,9 @@ class Hand:
             case Delete():
                 self.cluster.delete(action.kind, key[0], action.name, action.uid)
                 self.watched.deleted(key, action.kind, action.name, action.uid)
+            case Submit():
+                if self.runs is not None:
+                    self.runs.send(key, action)
             case Tell():
                 self.cluster.create(_event(seen, action, self.identity))
         return version
@@ -176,6 +189,8 @@ def _about(action: Action) -> Mapping[str, Any]:
             return {"kind": manifest["kind"], "name": manifest["metadata"]["name"]}
         case Delete(kind=kind, name=name):
             return {"kind": kind, "name": name}
+        case Submit(name=name, attempt=attempt):
+            return {"name": name, "attempt": attempt}
         case WriteStatus(status=status):
             return {"phase": status.phase, "step": status.step, "epoch": status.epoch}
     return {}

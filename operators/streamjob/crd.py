@@ -95,6 +95,32 @@ def _distinct(path: str) -> Rule:
     )
 
 
+def _tolerations(path: str) -> tuple[Rule, ...]:
+    """Return Kubernetes' own rules of tolerations."""
+    return (
+        Rule(
+            field=f"{path}.key",
+            at=path,
+            expression="self.operator == 'Exists' || (has(self.key) && self.key != '')",
+            message="is needed with operator Equal; name the taint's key, or use Exists to put up with every taint",
+        ),
+        Rule(
+            field=f"{path}.value",
+            at=path,
+            expression="self.operator == 'Equal' || !has(self.value) || self.value == ''",
+            message="is not read with operator Exists; leave it out, or use operator Equal",
+            given="self.value",
+        ),
+        Rule(
+            field=f"{path}.tolerationSeconds",
+            at=path,
+            expression="!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            message="needs effect NoExecute; leave it out, or set the effect",
+            given="self.tolerationSeconds",
+        ),
+    )
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         field="metadata.name",
@@ -142,26 +168,22 @@ RULES: tuple[Rule, ...] = (
         given="self.min",
         was=("max", "self.max"),
     ),
+    *_tolerations("spec.runtime.tolerations[]"),
     Rule(
-        field="spec.runtime.tolerations[].key",
-        at="spec.runtime.tolerations[]",
-        expression="self.operator == 'Exists' || (has(self.key) && self.key != '')",
-        message="is needed with operator Equal; name the taint's key, or use Exists to put up with every taint",
+        field="spec.retrain.agree",
+        at="spec.retrain",
+        expression=("(self.agree != 'drift' || self.onDrift.enabled) && (self.agree != 'loss' || self.onLoss.enabled)"),
+        message="names evidence that is not enabled; enable it, or name another",
+        given="self.agree",
     ),
     Rule(
-        field="spec.runtime.tolerations[].value",
-        at="spec.runtime.tolerations[]",
-        expression="self.operator == 'Equal' || !has(self.value) || self.value == ''",
-        message="is not read with operator Exists; leave it out, or use operator Equal",
-        given="self.value",
+        field="spec.retrain.quietHours",
+        at="spec.retrain.quietHours",
+        expression="self.begin != self.end",
+        message="begins when it ends; name two times, or leave it out",
     ),
-    Rule(
-        field="spec.runtime.tolerations[].tolerationSeconds",
-        at="spec.runtime.tolerations[]",
-        expression="!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
-        message="needs effect NoExecute; leave it out, or set the effect",
-        given="self.tolerationSeconds",
-    ),
+    _distinct("spec.retrain.pipeline.models"),
+    *_tolerations("spec.retrain.pipeline.tolerations[]"),
 )
 """Every rule of the CRD in CEL."""
 
@@ -171,6 +193,7 @@ LIMITS: Mapping[str, Schema] = {
     "spec.processors.bars.intervals": {"maxItems": len(INTERVALS)},
     "spec.processors.bars.indicators": {"maxItems": 200},
     "spec.processors.bars.indicators[]": {"maxLength": 64},
+    "spec.retrain.pipeline.models[]": {"maxLength": 63},
 }
 """Bounds from which the API server works out how long an expression may run; without them it refuses the CRD."""
 

@@ -78,6 +78,7 @@ CLASSES: dict[str, FieldClass] = {
     "autoscaling": "ignore",
     "retention.batches": "upgrade",
     "retention.attempts": "ignore",
+    "retrain": "ignore",
 }
 """Path of a field, or of all below it, to its class."""
 

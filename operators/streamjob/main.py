@@ -7,14 +7,17 @@ import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import kopf
 import structlog
 
-from operators.streamjob import names, read, wake_ups
+from operators.streamjob import around, names, observe, read, wake_ups
 from operators.streamjob.apply import Hand, Pace
 from operators.streamjob.cluster import KINDS, Cluster, Refused
+from operators.streamjob.courier import Courier
+from operators.streamjob.kfp import Kfp
 from operators.streamjob.leader import Leader
 from operators.streamjob.metrics import Metrics
 from operators.streamjob.observe import CHILD_KINDS, Claimant, Key, Watched, claims
@@ -67,7 +70,12 @@ class Operator:
         job = (names.GROUP, names.VERSION, names.PLURAL)
         kopf.index(*job, id="jobs", registry=self.registry)(_pack_job())
         kopf.index(*job, id="owners", registry=self.registry)(self._claims)
+        kopf.index(*job, id="models", registry=self.registry)(_policies)
+        kopf.index(*job, id="runs", registry=self.registry)(_underway)
         kopf.on.event(*job, registry=self.registry)(self._on_job)
+        facts: dict[str, Any] = {"labels": {names.LABEL_FACTS: kopf.PRESENT}, "registry": self.registry}
+        kopf.index("v1", "configmaps", id="facts", **facts)(_pack_facts)
+        kopf.on.event("v1", "configmaps", id="on_facts", **facts)(self._on_facts)
         for kind in CHILD_KINDS:
             api, plural = KINDS[kind]
             group, _, version = api.removeprefix("/apis/").removeprefix("/api/").rpartition("/")
@@ -86,11 +94,16 @@ class Operator:
         # to list kinds and namespaces is a right over the whole cluster, which a namespaced operator lacks
         settings.scanning.disabled = bool(self.settings.watched)
         self.reconciler = self._reconciler(kwargs)
-        self._poll = asyncio.create_task(self._poller().run())
+        self._poll = [asyncio.create_task(self._poller().run())]
+        courier = self._courier()
+        if courier is not None:
+            self.reconciler.hand.runs, self.reconciler.follow = courier, courier.follow
+            self._poll.append(asyncio.create_task(courier.run()))
         threading.Thread(target=self._lead, name="lease", daemon=True).start()
 
     async def _cleanup(self, **_: Any) -> None:
-        self._poll.cancel()
+        for task in self._poll:
+            task.cancel()
 
     async def _claims(self, body: kopf.Body, **_: Any) -> dict[str, Claimant]:
         meta = body["metadata"]
@@ -122,9 +135,15 @@ class Operator:
             self.reconciler.watched.gone(key, body["kind"], meta["name"], meta["uid"])
         self.reconciler.changed(key)
 
+    async def _on_facts(self, body: kopf.Body, **_: Any) -> None:
+        assert self.reconciler is not None
+        meta = body["metadata"]
+        self.reconciler.changed((meta["namespace"], meta["labels"][names.LABEL_FACTS]))
+
     def _reconciler(self, indices: Mapping[str, Any]) -> Reconciler:
         children = tuple(indices[f"of_{KINDS[kind][1]}"] for kind in CHILD_KINDS)
-        watched = Watched(self.cluster, indices["jobs"], children, indices["owners"])
+        further = (indices["models"], indices["runs"], indices["facts"])
+        watched = Watched(self.cluster, indices["jobs"], children, indices["owners"], *further)
         settings = self.settings
         pace = Pace(settings.starts_per_second, settings.starts_burst)
         hand = Hand(self.cluster, watched, pace, self.metrics, self.leader.identity)
@@ -144,6 +163,17 @@ class Operator:
         assert self.reconciler is not None
         settings = self.settings
         return Poller(self.reconciler, settings.progress_url, settings.poll_seconds, settings.poll_settling_seconds)
+
+    def _courier(self) -> Courier | None:
+        assert self.reconciler is not None
+        settings = self.settings
+        if not settings.kubeflow:
+            return None
+        token, authority = (
+            Path(name) if name else None for name in (settings.kubeflow_identity, settings.kubeflow_authority)
+        )
+        kfp = Kfp(settings.kubeflow, token, authority, settings.kubeflow_namespace, settings.kubeflow_experiment)
+        return Courier(kfp, self.reconciler.heard, self.leader.holds)
 
     def _lead(self) -> None:
         """Take the Lease and keep it; end the process when it is lost, for another acts then."""
@@ -216,6 +246,20 @@ class _NoDiffs(kopf.DiffBaseStorage):
 
 async def _log_in(**kwargs: Any) -> Any:
     return kopf.login_via_client(**kwargs)
+
+
+async def _policies(body: kopf.Body, **_: Any) -> dict[str, Claimant]:
+    return {} if "deletionTimestamp" in body["metadata"] else observe.policies(body)
+
+
+async def _underway(body: kopf.Body, **_: Any) -> dict[str, around.Underway]:
+    found = around.underway(body)
+    return {} if found.run is None else {found.job[0]: found}
+
+
+async def _pack_facts(body: kopf.Body, **_: Any) -> dict[Key, read.Packed]:
+    item = read.packed({**body, "kind": "ConfigMap"})
+    return {(item.namespace, body["metadata"]["labels"][names.LABEL_FACTS]): item}
 
 
 def _pack_job() -> Any:

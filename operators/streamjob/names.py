@@ -12,6 +12,10 @@ FINALIZER = f"{GROUP}/stop"
 LABEL_JOB = f"{GROUP}/job"
 LABEL_EPOCH = f"{GROUP}/epoch"
 LABEL_ROLE = f"{GROUP}/role"
+LABEL_FACTS = f"{GROUP}/facts"
+"""Label of a ConfigMap with what the monitor knows of a job's models: the job's name."""
+RETRAIN = f"{GROUP}/retrain"
+"""Annotation of a StreamJob: each new value asks for a retraining."""
 HASH = f"{GROUP}/spec-hash"
 """Annotation of a driver: hash of the specification that it was started with."""
 KEEP_CHECKPOINT = f"{GROUP}/keep-checkpoint"
@@ -55,6 +59,12 @@ def disruption_budget(job: str) -> str:
 def claim(job: str) -> str:
     """Return the name of the claim that is made for a job's folder."""
     return child(job, "checkpoint")
+
+
+def retraining(job: str, uid: str, trigger: str, of: str) -> str:
+    """Return the name of the one run that a trigger of a job starts; ``of`` is its due time, or its evidence."""
+    digest = hashlib.sha256("\n".join((uid, trigger, of)).encode()).hexdigest()[:10]
+    return f"retrain-{job}-{digest}"
 
 
 def topics(prices: str, prefix: str) -> dict[str, str]:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from operators.streamjob import names, read
+from operators.streamjob import around, facts, names, read
 from operators.streamjob.access import accesses
-from operators.streamjob.cluster import Cluster
+from operators.streamjob.cluster import Cluster, Refused
 from operators.streamjob.moments import seconds
 from operators.streamjob.read import Packed
-from operators.streamjob.seen import Installation, Report, Seen
+from operators.streamjob.seen import Answer, Installation, Report, Seen
 from operators.streamjob.status import Status
 from operators.streamjob.status import read as read_status
 
@@ -65,6 +65,18 @@ class Sight(Protocol):
     def installed(self) -> frozenset[str]:
         """Return which of the optional kinds the cluster knows."""
 
+    def facts(self, key: Key) -> list[dict[str, Any]]:
+        """Return the ConfigMaps with facts of a job's models."""
+
+    def policies(self, model: str) -> Iterable[Claimant]:
+        """Return the StreamJobs with a policy for a model."""
+
+    def underway(self, namespace: str) -> Iterable[around.Underway]:
+        """Return the runs that are under way in a namespace; a job's newest word may follow an older one."""
+
+    def nodes(self) -> tuple[around.Node, ...] | None:
+        """Return the nodes; None where they may not be read."""
+
 
 def outputs(spec: Mapping[str, Any], installation: Installation) -> list[str]:
     """Return what a job writes that no other may write: each ticker's rows in one keyspace."""
@@ -87,7 +99,21 @@ def claims(body: Mapping[str, Any], installation: Installation) -> dict[str, Cla
     return {output: Claimant(*about, running=output in run) for output in {*asked, *run}}
 
 
-def see(sight: Sight, key: Key, installation: Installation, report: Report | None, now: float) -> Seen | None:
+def policies(body: Mapping[str, Any]) -> dict[str, Claimant]:
+    """Return the models for which a StreamJob has a policy."""
+    meta = body["metadata"]
+    claimant = Claimant(meta["creationTimestamp"], meta["uid"], (meta["namespace"], meta["name"]))
+    return dict.fromkeys(around.modelled(body), claimant)
+
+
+def see(
+    sight: Sight,
+    key: Key,
+    installation: Installation,
+    report: Report | None,
+    now: float,
+    answer: Answer | None = None,
+) -> Seen | None:
     """Return what is to be known of a StreamJob; None where there is none."""
     body = sight.job(key)
     if body is None:
@@ -101,6 +127,7 @@ def see(sight: Sight, key: Key, installation: Installation, report: Report | Non
     found = read.children(objects)
     if wants_topics and "KafkaTopic" in installed:
         found = (*found, *read.children(sight.topics(key, _topics(raw_spec, installation))))
+    retrains = bool(around.modelled(body))
     return Seen(
         now=now,
         name=meta["name"],
@@ -121,7 +148,28 @@ def see(sight: Sight, key: Key, installation: Installation, report: Report | Non
         installed=installed,
         report=report,
         created=int(seconds(meta["creationTimestamp"])) if meta.get("creationTimestamp") else 0,
+        facts=facts.read(sight.facts(key)) if retrains else None,
+        rivals=_rivals(sight, body) if retrains else {},
+        busy=around.busy(sight.underway(key[0]), key) if retrains else (),
+        missing=_missing(sight, raw_spec) if retrains else None,
+        answer=answer,
     )
+
+
+def _rivals(sight: Sight, body: Mapping[str, Any]) -> dict[str, str]:
+    """Return the job's tickers for which an older StreamJob has a policy, each with that job's name."""
+    found = {}
+    for model, own in policies(body).items():
+        older = [it for it in sight.policies(model) if it.uid != own.uid and it.rank < own.rank]
+        if older:
+            found[model.partition("/")[2]] = "/".join(min(older, key=lambda it: it.rank).key)
+    return found
+
+
+def _missing(sight: Sight, raw_spec: Mapping[str, Any]) -> str | None:
+    asked = around.pool(raw_spec)
+    known = sight.nodes() if asked is not None else None
+    return None if asked is None or known is None else around.missing(*asked, known)
 
 
 def _status(body: Mapping[str, Any]) -> Status:
@@ -161,6 +209,15 @@ def _those_there(cluster: Cluster, namespace: str, topics: Iterable[str]) -> lis
     return [body for body in found if body is not None]
 
 
+def _nodes(cluster: Cluster) -> tuple[around.Node, ...] | None:
+    try:
+        return tuple(around.nodes(cluster.list("Node", None)))
+    except Refused as error:
+        if error.status in (401, 403):
+            return None
+        raise
+
+
 @dataclass
 class Live:
     """The server itself: for one look from the command line."""
@@ -180,9 +237,7 @@ class Live:
 
     def claimants(self, output: str) -> Iterable[Claimant]:
         """Return the StreamJobs that own an output."""
-        if "" not in self._jobs:
-            self._jobs[""] = self.cluster.list("StreamJob", None)
-        for body in self._jobs[""]:
+        for body in self._all():
             claimant = claims(body, self.installation).get(output)
             if claimant is not None:
                 yield claimant
@@ -199,10 +254,32 @@ class Live:
         """Return which of the optional kinds the cluster knows."""
         return self.cluster.installed()
 
+    def facts(self, key: Key) -> list[dict[str, Any]]:
+        """Return the ConfigMaps with facts of a job's models."""
+        return self.cluster.list("ConfigMap", key[0], f"{names.LABEL_FACTS}={key[1]}")
+
+    def policies(self, model: str) -> Iterable[Claimant]:
+        """Return the StreamJobs with a policy for a model."""
+        return [found for body in self._all() if (found := policies(body).get(model)) is not None]
+
+    def underway(self, namespace: str) -> Iterable[around.Underway]:
+        """Return the runs that are under way in a namespace."""
+        return [around.underway(body) for body in self._all() if body["metadata"]["namespace"] == namespace]
+
+    def nodes(self) -> tuple[around.Node, ...] | None:
+        """Return the nodes; None where they may not be read."""
+        return _nodes(self.cluster)
+
+    def _all(self) -> list[dict[str, Any]]:
+        if "" not in self._jobs:
+            self._jobs[""] = self.cluster.list("StreamJob", None)
+        return self._jobs[""]
+
 
 RECENT_S = 15.0
 INSTALLED_S = 60.0
 SECRET_S = 10.0
+NODES_S = 60.0
 
 
 @dataclass
@@ -215,12 +292,17 @@ class Watched:
         For what is not watched: Secrets, topics, the list of kinds.
     jobs, children, owners
         Indexes that the watching fills: by key, by key, and by output.
+    models, runs, known
+        Further ones: of policies by model, of runs under way by namespace, of facts by key.
     """
 
     cluster: Cluster
     jobs: Mapping[Key, Iterable[Packed]]
     children: tuple[Mapping[Key, Iterable[Packed]], ...]
     owners: Mapping[str, Iterable[Claimant]]
+    models: Mapping[str, Iterable[Claimant]] = field(default_factory=dict)
+    runs: Mapping[str, Iterable[around.Underway]] = field(default_factory=dict)
+    known: Mapping[Key, Iterable[Packed]] = field(default_factory=dict)
     _mine: dict[Key, dict[tuple[str, str], tuple[float, Packed | None, str]]] = field(default_factory=dict)
     _kept: dict[Any, tuple[float, Any]] = field(default_factory=dict)
 
@@ -266,6 +348,27 @@ class Watched:
     def installed(self) -> frozenset[str]:
         """Return which of the optional kinds the cluster knows."""
         found: frozenset[str] = self._for_a_while("installed", INSTALLED_S, self.cluster.installed)
+        return found
+
+    def facts(self, key: Key) -> list[dict[str, Any]]:
+        """Return the ConfigMaps with facts of a job's models."""
+        return [item.body() for item in self.known.get(key, ())]
+
+    def policies(self, model: str) -> Iterable[Claimant]:
+        """Return the StreamJobs with a policy for a model."""
+        return self.models.get(model, ())
+
+    def underway(self, namespace: str) -> Iterable[around.Underway]:
+        """Return the runs that are under way in a namespace, and what was just written of them."""
+        yield from self.runs.get(namespace, ())
+        for key in [key for key in list(self._mine) if key[0] == namespace and key in self.jobs]:
+            item = self._own(key).get(("StreamJob", key[1]))
+            if item is not None and item[1] is not None:
+                yield around.underway(item[1].body())
+
+    def nodes(self) -> tuple[around.Node, ...] | None:
+        """Return the nodes; None where they may not be read."""
+        found: tuple[around.Node, ...] | None = self._for_a_while("nodes", NODES_S, lambda: _nodes(self.cluster))
         return found
 
     def wrote(self, key: Key, body: Mapping[str, Any]) -> None:

@@ -122,6 +122,36 @@ spec:
   retention:
     batches: 10
     attempts: 1
+  retrain:
+    schedule: weekly
+    delay: 1h
+    onDrift: {enabled: true}
+    onLoss: {enabled: true, ratio: 1.0, sessions: 20}
+    agree: both
+    maxAge: 90d
+    newSessions: 60
+    coolDown: 1d
+    gpuHours: 20
+    concurrency: 1
+    quietHours: {begin: "08:00", end: "17:00"}  # times of day at the exchange
+    suspend: false
+    pipeline:
+      name: tickloom-retrain
+      models: [lstm, ridge]
+      horizon: 5
+      folds: 4
+      test: 125
+      gate: 60
+      trials: 20
+      seed: 0
+      cpu: "4"
+      memory: 8Gi
+      gpus: 1
+      accelerator: nvidia.com/gpu
+      nodeSelector: {cloud.google.com/gke-accelerator: nvidia-l4}
+      tolerations:
+        - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
+      poolScalesFromZero: true
 """
 """A manifest that names every field."""
 
@@ -132,6 +162,10 @@ ANNOTATIONS: dict[str, tuple[str, str]] = {
         "The epoch that may start although an older driver cannot be seen to be gone. Set it only when you know that "
         "the older one is gone: two drivers on one checkpoint spoil it.",
     ),
+    names.RETRAIN: (
+        "StreamJob",
+        "Each new value asks for a retraining now, whatever `coolDown` and `quietHours` say; it takes a policy.",
+    ),
     names.HASH: ("driver", "Hash of what it was started with."),
 }
 """Each annotation with the object that bears it and its meaning."""
@@ -140,6 +174,7 @@ LABELS: dict[str, str] = {
     names.LABEL_JOB: "Name of the StreamJob.",
     names.LABEL_EPOCH: "Number of the start that the driver, its executors and its ConfigMap belong to.",
     names.LABEL_ROLE: "`driver` or `executor`.",
+    names.LABEL_FACTS: "Of a ConfigMap that the monitor writes: name of the StreamJob that its facts are of.",
 }
 """Each label of what the operator makes, with its meaning."""
 
@@ -268,6 +303,7 @@ _SECTIONS: dict[str, str] = {
     "restart": "What is done when the application fails",
     "autoscaling": "How the number of executors follows the lag",
     "retention": "What is kept of the past",
+    "retrain": "When models are trained anew",
 }
 
 

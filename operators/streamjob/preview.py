@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from operators.streamjob.access import NEEDED, accesses
-from operators.streamjob.actions import Action, Apply, Delete, SetFinalizer, Start, Tell, WriteStatus
+from operators.streamjob.actions import Action, Apply, Delete, SetFinalizer, Start, Submit, Tell, WriteStatus
 from operators.streamjob.cluster import OPTIONAL, Cluster, Refused
 from operators.streamjob.fields import changes, flat
 from operators.streamjob.names import API_VERSION
@@ -210,6 +210,8 @@ def _line(action: Action) -> dict[str, str]:
             what, on = "start", f"{manifest['kind']} {manifest['metadata']['name']}"
         case Delete(kind=kind, name=name):
             what, on = "delete", f"{kind} {name}"
+        case Submit(name=name, pipeline=pipeline):
+            what, on = "submit", f"{pipeline} {name}"
         case Tell(type=type, reason=reason):
             what, on = "event", f"{type} {reason}"
     return {"action": what, "object": on, "why": action.why}

@@ -1,5 +1,6 @@
 """The loop: take a key, look, plan, do; again when something changed, and at the latest after the resync."""
 
+import contextlib
 import threading
 import time
 import zlib
@@ -8,14 +9,15 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from operators.streamjob.actions import Plan, WriteStatus
+from operators.streamjob.actions import Plan, Submit, WriteStatus
 from operators.streamjob.apply import Hand, LaterError
 from operators.streamjob.cluster import Refused
 from operators.streamjob.metrics import Metrics
 from operators.streamjob.observe import Key, Watched, see
 from operators.streamjob.planner import plan
 from operators.streamjob.queue import WorkQueue
-from operators.streamjob.seen import Installation, Report, Seen
+from operators.streamjob.retrained import Run
+from operators.streamjob.seen import Answer, Installation, Report, Seen
 
 log = structlog.get_logger()
 FIRST_PAUSE_S = 1.0
@@ -53,6 +55,9 @@ class Reconciler:
     queue: WorkQueue[Key] = field(default_factory=WorkQueue)
     reports: dict[Key, Report] = field(default_factory=dict)
     targets: dict[Key, "Pollable"] = field(default_factory=dict)
+    answers: dict[Key, Answer] = field(default_factory=dict)
+    follow: Callable[[Key, Run | None], None] = lambda key, run: None
+    _submitting: threading.Lock = field(default_factory=threading.Lock)
     _failures: dict[Key, int] = field(default_factory=dict)
     _patience: dict[Key, float] = field(default_factory=dict)
     _refused: dict[Key, str] = field(default_factory=dict)
@@ -84,7 +89,7 @@ class Reconciler:
         begin = time.monotonic()
         planned = acted = False
         try:
-            seen = see(self.watched, key, self.installation, self.reports.get(key), time.time())
+            seen = self._see(key)
             if seen is None:
                 self._forget(key)
                 return None
@@ -93,11 +98,16 @@ class Reconciler:
             if (wait := self._first_answer(key, seen, begin)) > 0:
                 return wait
             planned = True
-            seen = replace(seen, refused=self._refused.get(key))
             wanted: Plan = plan(seen)
-            acted = bool(wanted.actions)
-            self.hand.carry_out(key, seen, wanted)
-            self._carried_out(key, seen, wanted)
+            submits = any(isinstance(action, Submit) for action in wanted.actions)
+            # a run that starts is planned anew where no other can start, for runs count each other
+            with self._submitting if submits else contextlib.nullcontext():
+                if submits:
+                    seen = self._see(key) or seen
+                    wanted = plan(seen)
+                acted = bool(wanted.actions)
+                self.hand.carry_out(key, seen, wanted)
+                self._carried_out(key, seen, wanted)
         except LaterError as error:
             refused = error.__cause__
             if isinstance(refused, Refused) and refused.status != 409:
@@ -121,12 +131,24 @@ class Reconciler:
         self._refused.pop(key, None)
         return min(wanted.again_s, self.resync_s)
 
+    def _see(self, key: Key) -> Seen | None:
+        answer, refused = self.answers.get(key), self._refused.get(key)
+        seen = see(self.watched, key, self.installation, self.reports.get(key), time.time(), answer)
+        return None if seen is None else replace(seen, refused=refused)
+
+    def heard(self, key: Key, answer: Answer) -> None:
+        """Take what Kubeflow Pipelines said of a job's run."""
+        self.answers[key] = answer
+        self.changed(key)
+
     def echoed(self, key: Key, version: str) -> bool:
         """Return whether a job's version is that of its progress as it was written here: nothing to look at."""
         return self._written.get(key) == version
 
     def _note(self, key: Key, seen: Seen) -> None:
         """Remember which driver is to be asked for its progress."""
+        kept = seen.status.retraining
+        self.follow(key, None if kept is None or seen.deleting else kept.active)
         current = next((item for item in seen.drivers if item.epoch == seen.status.epoch), None)
         if current is None or not current.address or not current.alive or current.deleting:
             self.targets.pop(key, None)
@@ -168,8 +190,17 @@ class Reconciler:
             self.changed(key)
 
     def _forget(self, key: Key) -> None:
-        for known in (self.reports, self.targets, self._failures, self._patience, self._written, self._refused):
+        for known in (
+            self.reports,
+            self.targets,
+            self._failures,
+            self._patience,
+            self._written,
+            self._refused,
+            self.answers,
+        ):
             known.pop(key, None)
+        self.follow(key, None)
         self.metrics.jobs.forget(key)
 
     def _back_off(self, key: Key, least_s: float) -> float:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from operators.streamjob.facts import Facts
+from operators.streamjob.retrained import RunState
 from operators.streamjob.status import Status
 from tickloom.stream.job import Spec
 
@@ -101,6 +103,48 @@ class Report:
 
 
 @dataclass(frozen=True)
+class RunSeen:
+    """A run as Kubeflow Pipelines has it; times in seconds since 1970."""
+
+    id: str
+    state: RunState
+    created_at: float | None = None
+    finished_at: float | None = None
+
+
+AnswerKind = Literal["found", "absent", "unknown", "refused", "denied", "unreachable", "missing"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Kubeflow Pipelines last said of a run that was to be sent.
+
+    Parameters
+    ----------
+    name, attempt
+        Which one.
+    kind
+        ``absent``: no run has the name. ``unknown``: it was sent, and whether it was taken is not known. ``refused``,
+        ``denied`` (who asks is not known or may not), ``unreachable`` and ``missing`` (there is no such pipeline): a
+        clear no.
+    submitted
+        Whether it is the answer to sending it, and not to looking for it.
+    asked_at
+        When it was asked, in seconds since 1970.
+    text
+        The server's own words, or what is wrong.
+    """
+
+    name: str
+    attempt: int
+    kind: AnswerKind
+    asked_at: float
+    submitted: bool = False
+    run: RunSeen | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class Installation:
     """What the operator's own settings decide for every job.
 
@@ -110,6 +154,10 @@ class Installation:
         Secrets in each job's namespace for the servers named here: with the credentials, and with the certificates.
     instruments, holidays
         ConfigMaps there with `instruments.csv` and `holidays.csv`, which drivers and executors read.
+    kubeflow
+        Address of Kubeflow Pipelines; None where there is none.
+    mlflow
+        Address of MLflow, for its runs.
     """
 
     image: str
@@ -126,6 +174,8 @@ class Installation:
     instruments: str | None = None
     holidays: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    kubeflow: str | None = None
+    mlflow: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +212,16 @@ class Seen:
         The current driver's last answer.
     created
         When the StreamJob was made, in seconds since 1970.
+    facts
+        What the monitor knows of the models; None where it wrote nothing.
+    rivals
+        For each of the job's tickers for which an older StreamJob has a policy too, that job's name.
+    busy
+        Runs of other StreamJobs of the namespace that have not ended.
+    missing
+        Which label of a run's nodes no node has, in words; None where one has them all, or nobody may know.
+    answer
+        What Kubeflow Pipelines last said of the run that was to be sent.
     """
 
     now: float
@@ -185,6 +245,11 @@ class Seen:
     report: Report | None = None
     refused: str | None = None
     created: int = 0
+    facts: Facts | None = None
+    rivals: Mapping[str, str] = field(default_factory=dict)
+    busy: tuple[str, ...] = ()
+    missing: str | None = None
+    answer: Answer | None = None
 
     def child(self, kind: str, name: str) -> Child | None:
         """Return the child of that kind and name, if it is there."""

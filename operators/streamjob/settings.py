@@ -57,6 +57,15 @@ class OperatorSettings(BaseSettings):
     )
     holidays: str = Field("", description="ConfigMap there whose `holidays.csv` corrects the Casablanca calendar.")
 
+    kubeflow: str = Field(
+        "", description="Address of Kubeflow Pipelines' API, to retrain models; empty: there is none."
+    )
+    kubeflow_identity: str = Field("", description="File with the token that is shown to it, read anew each time.")
+    kubeflow_authority: str = Field("", description="File with the authority of its certificate, where it is private.")
+    kubeflow_namespace: str = Field("", description="Namespace of runs, where Kubeflow is shared by several users.")
+    kubeflow_experiment: str = Field("", description="Experiment of runs by its display name; empty: the default one.")
+    mlflow: str = Field("", description="Address of MLflow, as runs reach it.")
+
     @property
     def watched(self) -> tuple[str, ...]:
         """The namespaces that are watched; none means all."""
@@ -83,6 +92,8 @@ class OperatorSettings(BaseSettings):
             image_pull_secrets=self.pull_secrets,
             instruments=self.instruments or None,
             holidays=self.holidays or None,
+            kubeflow=self.kubeflow or None,
+            mlflow=self.mlflow or None,
         )
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from operators.streamjob.moments import Moment
+from operators.streamjob.retrained import Retraining
 from tickloom.manifest.model import Model
 
 Phase = Literal[
@@ -34,6 +35,7 @@ CONDITIONS: dict[str, str] = {
     "Degraded": "Something is wrong that a person should look at.",
     "Suspended": "The manifest says that nothing shall run, and nothing does.",
     "UpgradePending": "A change of the manifest waits for something.",
+    "Retraining": "A run that retrains models is under way; there only with `spec.retrain`.",
 }
 """Each condition with its meaning."""
 
@@ -69,6 +71,26 @@ REASONS: dict[str, str] = {
     "RolledBack": "The manifest did not prove itself in time; the last good one takes its place.",
     "Waiting": "The application waits for Kafka or Cassandra, or for its next try; it goes on by itself.",
     "ProgressUnknown": "The driver runs and does not answer at its progress address.",
+    "Idle": "No retraining is due.",
+    "NoFacts": "No retraining is due by schedule, and of drift, losses and ages nothing is known.",
+    "Submitting": "A retraining is sent to Kubeflow Pipelines.",
+    "SubmissionUnknown": "Whether Kubeflow Pipelines took it is not known: it is looked for before it is sent again.",
+    "Pending": "Kubeflow Pipelines has the run and has not begun.",
+    "RunSucceeded": "The last retraining ended well.",
+    "RunFailed": "The last retraining failed, or could not be sent within a day.",
+    "RunCanceled": "A person ended the last retraining.",
+    "RunLost": "The last retraining is gone from Kubeflow Pipelines.",
+    "CoolingDown": "A retraining is due and waits for `coolDown`.",
+    "QuietHours": "A retraining is due and waits for the end of `quietHours`.",
+    "BudgetSpent": "A retraining is due and waits, for `gpuHours` of 30 days are spent.",
+    "Queued": "A retraining is due and waits for those of other StreamJobs, as `concurrency` says.",
+    "PoolMissing": "No node has a label, or the GPUs, that training steps ask for.",
+    "TickerShared": "An older StreamJob has a policy for a ticker of this one, which therefore does not retrain.",
+    "NotConnected": "The operator was told of no Kubeflow Pipelines.",
+    "Unauthorized": "Kubeflow Pipelines refuses the operator's token, or what it may do.",
+    "Unreachable": "Kubeflow Pipelines does not answer.",
+    "PipelineMissing": "Kubeflow Pipelines has no pipeline, or no experiment, of the name.",
+    "Refused": "Kubeflow Pipelines refuses the run; the message has its words.",
 }
 """Each reason of a condition with its meaning."""
 
@@ -76,7 +98,7 @@ REASONS: dict[str, str] = {
 class Condition(Model):
     """One condition, as Kubernetes writes them."""
 
-    type: Literal["Ready", "Progressing", "Degraded", "Suspended", "UpgradePending"] = Field(
+    type: Literal["Ready", "Progressing", "Degraded", "Suspended", "UpgradePending", "Retraining"] = Field(
         description="Which condition."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
@@ -153,6 +175,7 @@ class Status(Model):
     progress_at: Moment | None = Field(None, description="When progress was last written here.")
     autoscaling: Autoscaled | None = Field(None, description="What the autoscaler decided.")
     checkpoint: CheckpointPlace = Field(default_factory=CheckpointPlace, description="Where the checkpoint is.")
+    retraining: Retraining | None = Field(None, description="What was retrained, and why.")
     degraded: str | None = Field(None, description="Reason of the condition Degraded while it is True.")
     conditions: tuple[Condition, ...] = Field((), description="Conditions.")
 

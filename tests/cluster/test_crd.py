@@ -107,6 +107,10 @@ def toleration(**fields_):
     return {"runtime": {"tolerations": [fields_]}}
 
 
+def taint(**fields_):
+    return {"retrain": {"pipeline": {"tolerations": [fields_]}}}
+
+
 CASES = (
     Case("metadata.name", {}, {}, "(given: 9-lives)", names=("lives-9", "9-lives")),
     Case("spec.market", {"market": "XCAS"}, {"market": "XNYS"}, "(given: XNYS, was: XCAS)", before={}),
@@ -180,6 +184,36 @@ CASES = (
         "spec.runtime.tolerations[].tolerationSeconds",
         toleration(key="k", effect="NoExecute", tolerationSeconds=30),
         toleration(key="k", effect="NoSchedule", tolerationSeconds=30),
+        "(given: 30)",
+    ),
+    Case(
+        "spec.retrain.agree",
+        {"retrain": {"agree": "drift", "onLoss": {"enabled": False}}},
+        {"retrain": {"agree": "drift", "onDrift": {"enabled": False}}},
+        "(given: drift)",
+    ),
+    Case(
+        "spec.retrain.quietHours",
+        {"retrain": {"quietHours": {"begin": "22:00", "end": "06:00"}}},
+        {"retrain": {"quietHours": {"begin": "22:00", "end": "22:00"}}},
+    ),
+    Case(
+        "spec.retrain.pipeline.models",
+        {"retrain": {"pipeline": {"models": ["lstm", "ridge"]}}},
+        {"retrain": {"pipeline": {"models": ["lstm", "ridge", "lstm"]}}},
+        "(given: lstm)",
+    ),
+    Case("spec.retrain.pipeline.tolerations[].key", taint(operator="Exists"), taint(value="x")),
+    Case(
+        "spec.retrain.pipeline.tolerations[].value",
+        taint(key="k", operator="Equal", value="x"),
+        taint(key="k", operator="Exists", value="x"),
+        "(given: x)",
+    ),
+    Case(
+        "spec.retrain.pipeline.tolerations[].tolerationSeconds",
+        taint(key="k", effect="NoExecute", tolerationSeconds=30),
+        taint(key="k", effect="NoSchedule", tolerationSeconds=30),
         "(given: 30)",
     ),
 )

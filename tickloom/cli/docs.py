@@ -15,6 +15,7 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "streamjob": ("operators.streamjob.page", ("streamjob.md",)),
     "ingest": ("services.ingest.page", ("ingest.md",)),
     "experiments": ("tickloom.experiment.page", ("experiments.md",)),
+    "closes": ("tickloom.market.closes_page", ("../tickloom/market/closes.csv",)),
     "crd": (
         "operators.streamjob.crd",
         (
@@ -65,6 +66,12 @@ def ingest(check: Check = False, folder: Folder = _HERE) -> None:
 def experiments(check: Check = False, folder: Folder = _HERE) -> None:
     """Write docs/experiments.md from the models of an experiment."""
     _make(["experiments"], folder, check)
+
+
+@app.command(epilog="Example: tickloom docs closes --check")
+def closes(check: Check = False, folder: Folder = _HERE) -> None:
+    """Write tickloom/market/closes.csv, beside the folder of the pages, from the exchanges' calendars."""
+    _make(["closes"], folder, check)
 
 
 @app.command(epilog="Example: tickloom docs crd")

@@ -14,6 +14,7 @@ PATTERNS = {
     r"^[A-Z0-9][A-Z0-9.\-]{0,15}$": (
         "a ticker: 1 to 16 capital letters, digits, '.' and '-', the first a letter or digit"
     ),
+    r"^([01][0-9]|2[0-3]):[0-5][0-9]$": "a time of day such as 22:30",
     r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$": (
         "a name: 1 to 63 small letters, digits and '-', the first a letter and the last no '-'"
     ),

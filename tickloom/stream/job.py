@@ -13,6 +13,7 @@ from tickloom.manifest.model import Metadata, Model, Ticker
 from tickloom.market.instruments import known_market, unlisted
 from tickloom.stream.deployment import Autoscaling, Checkpoint, Restart, Retention, Runtime, Upgrade
 from tickloom.stream.processing import Processors, Sinks, Source, Trigger
+from tickloom.stream.retraining import Retrain
 
 API_VERSION = "tickloom.dev/v1alpha1"
 
@@ -49,6 +50,9 @@ class Spec(Model):
     restart: Restart = Field(default_factory=Restart, description="What is done when the application fails.")
     autoscaling: Autoscaling | None = Field(None, description="Let the number of executors follow the lag.")
     retention: Retention = Field(default_factory=Retention, description="What is kept of the past.")
+    retrain: Retrain | None = Field(
+        None, description="Train the models of the tickers anew; absent means that nothing is."
+    )
 
     @field_validator("tickers")
     @classmethod

@@ -32,7 +32,13 @@
   "TOPIC_PREFIX" $v.global.kafka.topicPrefix
   "REPLICATION" $v.global.replication
   "INSTRUMENTS" (include "tickloom.instruments" .ctx)
-  "HOLIDAYS" (include "tickloom.holidays" .ctx) }}
+  "HOLIDAYS" (include "tickloom.holidays" .ctx)
+  "KUBEFLOW" (include "operator.kubeflow" .ctx)
+  "KUBEFLOW_IDENTITY" (ternary "/etc/tickloom-kubeflow/token" "" (and (ne (include "operator.kubeflow" .ctx) "") (ne $v.kubeflow.tokenAudience "")))
+  "KUBEFLOW_AUTHORITY" (ternary "/etc/tickloom-kubeflow/ca.crt" "" (and (ne (include "operator.kubeflow" .ctx) "") (ne $v.kubeflow.certificatesSecret "")))
+  "KUBEFLOW_NAMESPACE" $v.kubeflow.namespace
+  "KUBEFLOW_EXPERIMENT" $v.kubeflow.experiment
+  "MLFLOW" (ternary (tpl $v.mlflow.uri .ctx) "" (ne (include "operator.kubeflow" .ctx) "")) }}
 {{- range $name, $value := $given }}
 - name: TICKLOOM_OPERATOR_{{ $name }}
   value: {{ $value | toString | quote }}
@@ -56,6 +62,40 @@
           app.kubernetes.io/name: tickloom-stream
   ports:
     - {protocol: TCP, port: 4040}
+{{- if include "operator.kubeflow" . }}
+- ports:
+    {{- range .Values.kubeflow.ports }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "operator.kubeflow" -}}
+{{- tpl .Values.kubeflow.endpoint . -}}
+{{- end }}
+
+{{/* Whether there is something to mount for Kubeflow Pipelines. */}}
+{{- define "operator.kubeflowFiles" -}}
+{{- if and (include "operator.kubeflow" .) (or .Values.kubeflow.tokenAudience .Values.kubeflow.certificatesSecret) }}true{{- end }}
+{{- end }}
+
+{{- define "operator.kubeflowVolume" -}}
+{{- if include "operator.kubeflowFiles" . }}
+- name: kubeflow
+  projected:
+    sources:
+      {{- with .Values.kubeflow.tokenAudience }}
+      - serviceAccountToken:
+          path: token
+          audience: {{ . }}
+          expirationSeconds: {{ $.Values.kubeflow.tokenSeconds | int }}
+      {{- end }}
+      {{- with .Values.kubeflow.certificatesSecret }}
+      - secret:
+          name: {{ tpl . $ }}
+          items: [{key: ca.crt, path: ca.crt}]
+      {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Annotations of what is there only while the release goes; its argument is the hook's weight. */}}

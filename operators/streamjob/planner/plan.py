@@ -3,6 +3,7 @@
 from operators.streamjob.actions import Plan, SetFinalizer
 from operators.streamjob.names import FINALIZER
 from operators.streamjob.planner.draft import Draft
+from operators.streamjob.planner.retraining import retrain
 from operators.streamjob.planner.running import keep_running
 from operators.streamjob.planner.stopping import delete, suspend
 from operators.streamjob.planner.target import choose
@@ -32,4 +33,6 @@ def plan(seen: Seen) -> Plan:
     else:
         draft.update(tickers=len(target.spec.tickers))
         keep_running(draft, target)
+    if target is not None:
+        retrain(draft, target.spec)
     return draft.finish()

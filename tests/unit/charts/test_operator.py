@@ -72,6 +72,13 @@ def test_each_setting_is_passed_on(charts):
         | {"pollSeconds": 7, "pollSettlingSeconds": 0.5, "progressUrl": "http://p", "startsPerSecond": 2.5}
         | {"startsBurst": 4, "serviceAccount": "sa"},
         "port": 9000,
+        "kubeflow": {
+            "endpoint": "https://kfp.{{ .Release.Namespace }}.svc",
+            "certificatesSecret": "authority",
+            "namespace": "team",
+            "experiment": "markets",
+        },
+        "mlflow": {"uri": "http://{{ .Release.Name }}-m:5000"},
     }
     found = {
         name.removeprefix("TICKLOOM_OPERATOR_").lower(): value
@@ -109,7 +116,43 @@ def test_each_setting_is_passed_on(charts):
         "replication": "3",
         "instruments": "tickloom-ours",
         "holidays": "days",
+        "kubeflow": "https://kfp.demo.svc",
+        "kubeflow_identity": "/etc/tickloom-kubeflow/token",
+        "kubeflow_authority": "/etc/tickloom-kubeflow/ca.crt",
+        "kubeflow_namespace": "team",
+        "kubeflow_experiment": "markets",
+        "mlflow": "http://tickloom-m:5000",
     }
+
+
+def test_kubeflow_is_shown_a_token_of_its_audience_and_what_may_be_done_there_is_submission_alone(charts):
+    values = {"kubeflow": {"endpoint": "http://kfp:8888", "namespace": "team", "readNodes": True, "ports": [8888]}}
+    manifests = charts.render("operator", values)
+    pod = pod_spec(named(manifests, "Deployment", "tickloom-operator"))
+    (volume,) = [it for it in pod["volumes"] if it["name"] == "kubeflow"]
+    token = {"path": "token", "audience": "pipelines.kubeflow.org", "expirationSeconds": 7200}
+    assert volume["projected"]["sources"] == [{"serviceAccountToken": token}]
+    mounts = {it["name"]: it["mountPath"] for it in pod["containers"][0]["volumeMounts"]}
+    assert mounts["kubeflow"] == "/etc/tickloom-kubeflow"
+    runs = next(it for it in of_kind(manifests, "Role") if it["metadata"]["name"] == "tickloom-operator-runs")
+    assert runs["metadata"]["namespace"] == "team"
+    granted = rules(runs)
+    assert ("pipelines.kubeflow.org", "runs", "create") in granted
+    assert {verb for _, resource, verb in granted if resource != "runs"} == {"get", "list"}
+    nodes = next(it for it in of_kind(manifests, "ClusterRole") if it["metadata"]["name"].endswith("-nodes"))
+    assert rules(nodes) == {("", "nodes", "list")}
+    (policy,) = of_kind(manifests, "NetworkPolicy")
+    assert {"ports": [{"protocol": "TCP", "port": 8888}]} in policy["spec"]["egress"]
+
+
+def test_without_kubeflow_the_operator_has_no_token_for_it_and_no_right_on_nodes(charts):
+    manifests = charts.render("operator", {"kubeflow": {"readNodes": True, "namespace": "team"}})
+    pod = pod_spec(named(manifests, "Deployment", "tickloom-operator"))
+    assert "kubeflow" not in {it["name"] for it in pod["volumes"]}
+    assert not [
+        it for it in of_kind(manifests, "ClusterRole", "Role") if it["metadata"]["name"].endswith(("-nodes", "-runs"))
+    ]
+    assert variables(charts)["TICKLOOM_OPERATOR_MLFLOW"] == ""
 
 
 def test_named_namespaces_each_get_a_role_and_nothing_reaches_further(charts):

@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass, field, replace
 
 from operators.streamjob import names
-from operators.streamjob.actions import Apply, Delete, SetFinalizer, Start, Tell, WriteStatus
+from operators.streamjob.actions import Apply, Delete, SetFinalizer, Start, Submit, Tell, WriteStatus
+from operators.streamjob.facts import Facts
 from operators.streamjob.planner import plan
-from operators.streamjob.seen import Child, Driver, Installation, Report, Seen
+from operators.streamjob.seen import Answer, Child, Driver, Installation, Report, Seen
 from operators.streamjob.status import Status, dump, read
 
 MINIMAL = {"tickers": ["ATW"], "market": "XCAS"}
@@ -39,6 +40,13 @@ class World:
     cassandra_secrets: tuple = (None, None)
     instruments: str | None = None
     holidays: str | None = None
+    kubeflow: str | None = "http://kfp"
+    facts: Facts | None = None
+    rivals: dict = field(default_factory=dict)
+    busy: tuple = ()
+    missing: str | None = None
+    answer: Answer | None = None
+    sent: list = field(default_factory=list)
     log: list = field(default_factory=list)
     events: list = field(default_factory=list)
     started: list = field(default_factory=list)
@@ -57,6 +65,8 @@ class World:
                 cassandra_secrets=self.cassandra_secrets,
                 instruments=self.instruments,
                 holidays=self.holidays,
+                kubeflow=self.kubeflow,
+                mlflow="http://mlflow",
             ),
             raw_spec=self.spec,
             annotations=self.annotations,
@@ -69,6 +79,11 @@ class World:
             owners=self.owners,
             installed=self.installed,
             report=self.report,
+            facts=self.facts,
+            rivals=self.rivals,
+            busy=self.busy,
+            missing=self.missing,
+            answer=self.answer,
         )
 
     def look(self, *, die_after: int | None = None):
@@ -126,6 +141,8 @@ class World:
                             del self.drivers[name]
                 else:
                     self.children.pop((kind, name), None)
+            case Submit():
+                self.sent.append(action)
             case Tell():
                 self.events.append(action)
 
