@@ -112,14 +112,14 @@ def listed(home: Home = None, as_json: AsJson = False) -> None:
     if not rows:
         typer.echo("no experiment was started yet; `tickloom experiment start FILE` starts one", err=True)
         return
-    from rich.console import Console
-    from rich.table import Table
+    from tickloom.cli.tables import console, table
 
-    table = Table("name", "status", "mode", "arms", "tickers", "decision")
+    names = ("name", "status", "mode", "arms", "tickers", "decision")
+    drawn = table(*names, left=names)
     for row in rows:
         arms = ", ".join(f"{arm} {row['weights'].get(arm, 0):.0%}" for arm in row["arms"])
-        table.add_row(row["name"], row["status"], row["mode"], arms, str(len(row["tickers"])), row["decision"] or "–")
-    Console(markup=False).print(table)
+        drawn.add_row(row["name"], row["status"], row["mode"], arms, str(len(row["tickers"])), row["decision"] or "–")
+    console().print(drawn)
 
 
 @app.command(epilog="Example: tickloom experiment status lstm --output status.html")
@@ -149,11 +149,10 @@ def status(
     if as_json:
         sys.stdout.write(json.dumps(found, allow_nan=False) + "\n")
         return
-    from rich.console import Console
-
     from tickloom.cli.experimenting import show
+    from tickloom.cli.tables import console
 
-    show(found, Console(markup=False))
+    show(found, console())
 
 
 @app.command(epilog="Example: tickloom experiment approve lstm --why 'the desk agrees'")
@@ -213,15 +212,15 @@ def audit(
     if as_json:
         sys.stdout.write(json.dumps({"experiment": name, "entries": [it.model_dump() for it in found]}) + "\n")
         return
-    from rich.console import Console
-    from rich.table import Table
+    from tickloom.cli.tables import console, table
 
-    table = Table("time", "who", "what", "why", "numbers")
+    names = ("time", "who", "what", "why", "numbers")
+    drawn = table(*names, left=names)
     for it in found:
         numbers = ", ".join(f"{key} {value:.4g}" for key, value in it.numbers.items())
         at = datetime.fromtimestamp(it.time_us / 1e6, UTC)
-        table.add_row(f"{at:%Y-%m-%d %H:%M:%S}", it.who, it.what, it.why, numbers)
-    Console(markup=False).print(table)
+        drawn.add_row(f"{at:%Y-%m-%d %H:%M:%S}", it.who, it.what, it.why, numbers)
+    console().print(drawn)
 
 
 @app.command(epilog="Example: tickloom experiment arm lstm --market XCAS --model lstm")

@@ -7,13 +7,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH, HEIGHT = 72, 12
+_FIGURES = (
+    "arm", "share", "e-value", "mean difference", "mae", "rw mae", "in 95 %", "requests", "failed", "p99 ms",
+    "guardrails",
+)  # fmt: skip
 _MARKS = "●▲■◆✚✖"
 
 
 def show(found: dict[str, Any], console: "Console") -> None:
     """Print a summary: figures by arm, the evidence drawn, what is still missing."""
-    from rich.table import Table
-
+    from tickloom.cli.tables import table
     from tickloom.experiment.summary import cells, headline, shares
 
     console.print(headline(found))
@@ -27,14 +30,13 @@ def show(found: dict[str, Any], console: "Console") -> None:
         console.print(f"a broken guardrail takes it back until {found['watch_until']}")
     if found["unfinished"]:
         console.print("what was decided is not all done yet; `tickloom experiment run` finishes it")
-    table = Table(
-        "arm", "share", "e-value", "mean difference", "mae", "rw mae", "in 95 %", "requests", "failed", "p99 ms",
-        "guardrails", caption="losses of log-returns × 100; rw is the random walk's; difference: above 0 is better",
-        caption_justify="left",
-    )  # fmt: skip
-    for it in found["arms"]:
-        table.add_row(*cells(it))
-    console.print(table)
+    # arms are few and figures many: figures stand in rows, for which a terminal has room
+    names, *rows = zip(_FIGURES, *(cells(it) for it in found["arms"]), strict=True)
+    drawn = table(*names, left=names[:1])
+    for row in rows:
+        drawn.add_row(*row)
+    console.print(drawn)
+    console.print("losses of log-returns × 100; rw is the random walk's; difference: above 0 is better")
     for line in chart({it["arm"]: it["e_values"] for it in found["arms"] if it["e_values"]}, found["needed"]):
         console.print(line)
     console.print(shares(found))

@@ -1,6 +1,5 @@
 """How a forecast is printed, wherever it was made."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,22 +30,16 @@ def draw(
     remark: str,
 ) -> None:
     """Print a table of sessions, and below it who forecasts from what, and what that is worth."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from tickloom.cli.tables import console, table
 
     digits = 4 if close < 100 else 2
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("session", "ahead", "close", "change", *(f"{level} %" for level in levels)):
-        table.add_column(name, justify="left" if name == "session" else "right", no_wrap=True)
+    names = ("session", "ahead", "close", "change", *(f"{level} %" for level in levels))
+    drawn = table(*names, left=("session",))
     for row in rows:
         spans = [f"{lower:.{digits}f} to {upper:.{digits}f}" for lower, upper in row.spans]
         change = f"{row.close / close - 1:+.2%}"
-        table.add_row(row.session, str(row.ahead), f"{row.close:.{digits}f}", change, *spans)
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = 120  # a file or a pipe has no width of its own
-    console.print(table)
+        drawn.add_row(row.session, str(row.ahead), f"{row.close:.{digits}f}", change, *spans)
+    console().print(drawn)
     which = "" if version is None else f" (version {version})"
     said = f"{model}{which} from the close of {cutoff}, {close:.{digits}f}"
     but = f", but {remark}" if remark else ""

@@ -156,12 +156,13 @@ def summarise(scores: "list[Score]", arms: list[str]) -> list[dict[str, Any]]:
 def _print(
     experiment: str, ticker: str, arms: list[str], rows: list[dict[str, Any]], summary: list[dict[str, Any]]
 ) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from tickloom.cli import tables
 
-    console = Console(markup=False)
+    console = tables.console()
     title = f"{ticker} in experiment {experiment}: forecasts, and their errors in log-returns × 100"
-    shown = Table("cutoff", "h", "session", "close then", "close", *arms, title=title, title_justify="left")
+    shown = tables.table(
+        "cutoff", "h", "session", "close then", "close", *arms, title=title, left=("cutoff", "session")
+    )
     for row in rows:
         cells = [_arm(row["arms"].get(name)) for name in arms]
         shown.add_row(
@@ -172,9 +173,9 @@ def _print(
         typer.echo("no cutoff that every arm has forecast has been scored yet: `tickloom ledger score`", err=True)
         return
     about = "on the cutoffs that every arm has forecast; losses of log-returns × 100, rw is the random walk's"
-    total = Table(
-        "h", "arm", "cutoffs", "mae", "rw mae", "rmse", "rw rmse", "in 80 %", "in 95 %", "direction",
-        title=about, title_justify="left",
+    total = tables.table(
+        "h", "arm", "cut-\noffs", "mae", "rw\nmae", "rmse", "rw\nrmse", "in\n80 %", "in\n95 %", "direc-\ntion",
+        title=about, left=("arm",),
     )  # fmt: skip
     for it in summary:
         roots = [math.sqrt(it[name]) for name in ("squared", "random_walk_squared")]

@@ -53,13 +53,13 @@ def models(
             f"{ticker} on {market} has no models in {there.uri}; `tickloom train {ticker} --model ridge` makes one; "
             "--market asks another market"
         )
-    from rich.console import Console
-    from rich.table import Table
+    from tickloom.cli import tables
 
-    table = Table("version", "model", "verdict", "aliases", "trained")
+    names = ("version", "model", "verdict", "aliases", "trained")
+    table = tables.table(*names, left=names[1:])
     for it in found:
         table.add_row(str(it.number), it.model, it.verdict, ", ".join(it.aliases), it.created[:16].replace("T", " "))
-    console = Console()
+    console = tables.console()
     console.print(table)
     for name in dict.fromkeys(it.model for it in found if remark(it.model)):
         console.print(f"{name}: {remark(name)}")
