@@ -8,12 +8,21 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 LONGEST = 60
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-MOST_LEVELS, MOST_TICKERS = 5, 256
+MOST_LEVELS, MOST_TICKERS, LONGEST_NAME = 5, 256, 32
 Ticker = Annotated[
     str,
     Field(
         pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,15}$",
         description="1 to 16 capital letters, digits, '.' and '-', the first a letter or digit.",
+        examples=["AAPL"],
+    ),
+]
+Item = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=LONGEST_NAME,
+        description="A ticker; one that is none, or has no model, has its own problem in its place.",
         examples=["AAPL"],
     ),
 ]
@@ -91,5 +100,5 @@ class BatchRequest(_Asked):
         json_schema_extra={"examples": [{"tickers": ["AAPL", "MSFT"], "market": "XNYS", "horizon": 1}]}
     )
 
-    tickers: Annotated[tuple[Ticker, ...], Field(min_length=1, max_length=MOST_TICKERS)]
+    tickers: Annotated[tuple[Item, ...], Field(min_length=1, max_length=MOST_TICKERS)]
     market: Market = None

@@ -9,10 +9,30 @@ from typing import Any
 
 from starlette.responses import Response
 
+from tickloom.manifest.mistakes import PATTERNS
+
 MEDIA_TYPE = "application/problem+json"
 NOT_JSON = "the body is not readable as JSON; send an object with the fields of /docs"
 _FIELD = re.compile(r"(?:^|: )(?P<field>(?:spec|metadata|kind|apiVersion)[\w.\[\]]*): (?P<problem>.*)")
 _TYPES = "https://tickloom.dev/problems/"
+_FORMS = {**PATTERNS, r"^[A-Z]{4}$": "four capital letters such as XNYS"}
+_SAID = {
+    "extra_forbidden": "is unknown; leave it out",
+    "missing": "is missing",
+    "string_type": "must be text",
+    "string_unicode": "must be text of whole characters",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "finite_number": "must be a finite number",
+    **dict.fromkeys(("model_attributes_type", "model_type", "dict_type"), "must be an object with the fields of /docs"),
+    **dict.fromkeys(
+        ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
+        "must be a date of the calendar such as 2024-03-08",
+    ),
+}
+"""What is said of a mistake, by its type; without it, or a form or size, what the library says."""
 
 
 class ProblemError(Exception):
@@ -83,15 +103,26 @@ def of_validation(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
 
 def _mistake(error: Mapping[str, Any]) -> dict[str, Any]:
     place = [str(it) for it in error["loc"] if it not in ("body", "query", "path")]
-    text = str(error["msg"]).replace("Input should be", "must be").removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        text = "is unknown; leave it out"
-    if error["type"] == "missing":
-        text = "is missing"
-    found: dict[str, Any] = {"field": ".".join(place) or "body", "problem": text[:1].lower() + text[1:]}
+    found: dict[str, Any] = {"field": ".".join(place) or "body", "problem": _text(error)}
     if error["type"] != "missing" and isinstance(value := error.get("input"), (str, int, float)):
         found["value"] = value[:80] if isinstance(value, str) else value
     return found
+
+
+def _text(error: Mapping[str, Any]) -> str:
+    kind, limits = error["type"], error.get("ctx", {})
+    if kind in _SAID:
+        return _SAID[kind]
+    if kind == "string_pattern_mismatch":
+        return f"must be {_FORMS.get(limits['pattern'], 'of another form, which /docs shows')}"
+    if kind in ("too_long", "string_too_long"):
+        have = f", not {limits['actual_length']:,}" if limits.get("actual_length") is not None else ""
+        return f"must have at most {limits['max_length']:,} {'items' if kind == 'too_long' else 'characters'}{have}"
+    if kind in ("too_short", "string_too_short"):
+        least, what = limits["min_length"], "item" if kind == "too_short" else "character"
+        return f"must have at least {least:,} {what}{'' if least == 1 else 's'}"
+    text = str(error["msg"]).replace("Input should be", "must be").removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
 
 
 def _sayable(it: Mapping[str, Any]) -> dict[str, Any]:

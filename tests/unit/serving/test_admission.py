@@ -97,7 +97,7 @@ def test_health_and_documents_ask_for_no_key(file):
 
 
 def test_a_key_counts_to_the_end_of_its_last_day(file):
-    key, entry = new_key("desk", ["*"], expires=date(2024, 3, 8))
+    key, entry = new_key("desk", ["*"], expires=date(2024, 3, 8), today=date(2024, 3, 8))
     for moment, found in ((datetime(2024, 3, 8, 23, 59, tzinfo=UTC), True), (datetime(2024, 3, 9, tzinfo=UTC), False)):
         keys = Keys(file(entry), clock=moment.timestamp)
         assert (keys.find(key) is not None) is found
@@ -189,7 +189,9 @@ def test_keys_new_prints_the_key_once_and_an_entry_without_it(tmp_path):
     ("given", "said"),
     [
         (["Desk", "--market", "XNYS"], "name: 'Desk' is not a name"),
-        (["desk", "--market", "New York"], "markets"),
+        (["desk", "--market", "New York"], "markets: 'New York' is unknown"),
+        (["desk", "--market", "XNYS", "--market", "XPAR"], "markets: 'XPAR' is unknown; known: XCAS, XNYS"),
+        (["desk", "--market", "XNYS", "--expires", "2020-12-31"], "expires: 2020-12-31 is past, for today is 20"),
         (["desk", "--market", "XNYS", "--rate", "often"], "rate: must be a rate such as 100/second"),
         (["desk", "--market", "XNYS", "--rate", "0/second"], "rate: must be a rate such as 100/second"),
     ],

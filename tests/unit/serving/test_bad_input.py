@@ -56,19 +56,21 @@ def test_while_nothing_is_known_yet_no_ticker_is_unknown():
     [
         ({"horizon": 0}, "horizon", "greater than or equal to 1"),
         ({"horizon": 400}, "horizon", "less than or equal to 60"),
-        ({"horizon": 1.5}, "horizon", "integer"),
+        ({"horizon": 1.5}, "horizon", "must be a whole number"),
         ({"horizon": "five"}, "horizon", "integer"),
         ({"levels": [0]}, "levels.0", "greater than 0"),
         ({"levels": [80, 100]}, "levels.1", "less than 100"),
         ({"levels": [-5]}, "levels.0", "greater than 0"),
         ({"levels": [True]}, "levels.0", "above 0 and below 100"),
-        ({"levels": [1, 2, 3, 4, 5, 6]}, "levels", "at most 5"),
+        ({"levels": [1, 2, 3, 4, 5, 6]}, "levels", "must have at most 5 items, not 6"),
+        ({"levels": 80}, "levels", "must be a list"),
         ({"as_of": "yesterday"}, "as_of", "date"),
-        ({"why": "yes"}, "why", "boolean"),
-        ({"ticker": "aapl"}, "ticker", "pattern"),
-        ({"ticker": 7}, "ticker", "string"),
-        ({"ticker": None}, "ticker", "string"),
-        ({"market": "New York"}, "market", "pattern"),
+        ({"as_of": "2024-02-31"}, "as_of", "must be a date of the calendar"),
+        ({"why": "yes"}, "why", "must be true or false"),
+        ({"ticker": "aapl"}, "ticker", "must be a ticker: 1 to 16 capital letters, digits"),
+        ({"ticker": 7}, "ticker", "must be text"),
+        ({"ticker": None}, "ticker", "must be text"),
+        ({"market": "New York"}, "market", "must be four capital letters"),
         ({"horizons": 5}, "horizons", "is unknown; leave it out"),
     ],
 )
@@ -108,7 +110,8 @@ def test_what_is_no_json(body):
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"AAPL"', b"7"], ids=["null", "list", "text", "number"])
 def test_json_that_is_no_object(body):
-    problem(Service().ask("POST", "/v1/forecast", JSON, content=body), 422, "invalid-request")
+    told = problem(Service().ask("POST", "/v1/forecast", JSON, content=body), 422, "invalid-request")
+    assert told["errors"][0]["problem"] in ("must be an object with the fields of /docs", "is missing")
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""])
@@ -206,9 +209,26 @@ def test_a_batch_refuses_each_ticker_for_itself():
     assert told["problems"][1]["errors"][0]["near"] == ["AAPL"]
 
 
-@pytest.mark.parametrize("tickers", [[], ["AAPL"] * 257, ["AAPL", "not a ticker"], "AAPL"])
-def test_a_batch_that_cannot_be(tickers):
-    problem(Service().post({"tickers": tickers}, "/v1/forecast/batch"), 422, "invalid-request")
+@pytest.mark.parametrize(
+    ("tickers", "said"),
+    [
+        ([], "must have at least 1 item"),
+        (["AAPL"] * 257, "must have at most 256 items"),
+        (["AAPL", "x" * 33], "must have at most 32 characters"),
+        (["AAPL", ""], "must have at least 1 character"),
+        ("AAPL", "must be a list"),
+    ],
+)
+def test_a_batch_that_cannot_be(tickers, said):
+    told = problem(Service().post({"tickers": tickers}, "/v1/forecast/batch"), 422, "invalid-request")
+    assert told["errors"][0]["problem"].startswith(said)
+
+
+def test_an_ill_formed_ticker_of_a_batch_is_refused_alone():
+    told = Service().post({"tickers": ["AAPL", "aapl", "not a ticker"], "horizon": 1}, "/v1/forecast/batch").json()
+    assert [it and it["ticker"] for it in told["forecasts"]] == ["AAPL", None, None]
+    assert [it and it["status"] for it in told["problems"]] == [None, 404, 404]
+    assert told["problems"][1]["errors"][0]["near"] == ["AAPL"]
 
 
 def test_the_id_of_a_request_is_kept_where_it_is_plain():

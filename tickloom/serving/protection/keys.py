@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from tickloom.errors import ConfigurationError
 from tickloom.manifest.document import read_yaml
 from tickloom.manifest.mistakes import sentences
+from tickloom.market.calendars import MARKETS
 
 log = structlog.get_logger(__name__)
 _LOOK_S = 1.0
@@ -77,9 +78,26 @@ class _File(BaseModel):
 
 
 def new_key(
-    name: str, markets: Sequence[str], rate: str | None = None, expires: date | None = None
+    name: str,
+    markets: Sequence[str],
+    rate: str | None = None,
+    expires: date | None = None,
+    today: date | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """Make a key.
+
+    Parameters
+    ----------
+    name
+        Who gets it.
+    markets
+        Markets that it may ask for; ``*`` for all.
+    rate
+        Such as ``100/second``.
+    expires
+        Last day, in UTC, on which it counts.
+    today
+        In UTC; by default what the clock says.
 
     Returns
     -------
@@ -91,8 +109,16 @@ def new_key(
     Raises
     ------
     ConfigurationError
-        The name, a market or the rate cannot be.
+        The name, a market or the rate cannot be, or the last day is past.
     """
+    if unknown := [it for it in markets if it not in (*MARKETS, "*")]:
+        raise ConfigurationError(f"markets: {unknown[0]!r} is unknown; known: {', '.join(MARKETS)}, and '*' for all")
+    today = today or datetime.now(UTC).date()
+    if expires is not None and expires < today:
+        raise ConfigurationError(
+            f"expires: {expires} is past, for today is {today} in UTC; give the last day on which the key is to count, "
+            "or leave it out"
+        )
     key = f"{name}.{secrets.token_urlsafe(32)}"
     found = {"name": name, "sha256": digest(key), "markets": list(markets), "rate": rate, "expires": expires}
     given = {field: value for field, value in found.items() if value is not None}
