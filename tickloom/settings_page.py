@@ -1,4 +1,4 @@
-"""The page ``docs/settings.md``, made from the settings of all processes and of the forecast service."""
+"""The page ``docs/settings.md``, made from the settings of all processes, of the service and of who asks it."""
 
 from pathlib import Path
 from typing import Any
@@ -6,12 +6,13 @@ from typing import Any
 from pydantic_settings import BaseSettings
 
 from services.forecast.settings import ServeSettings
+from tickloom.cli.ask import AskSettings
 from tickloom.settings import Settings
 
 _HEAD = """# Settings
 
-<!-- made by `tickloom docs settings`; change `tickloom/settings.py` and
-`services/forecast/settings.py`, not this page -->
+<!-- made by `tickloom docs settings`; change `tickloom/settings.py`, `services/forecast/settings.py` and
+`tickloom/cli/ask.py`, not this page -->
 
 Read from the environment when the process starts; every one has a default that works on one machine.
 
@@ -22,6 +23,12 @@ _SERVE = """
 [docs/serving.md](serving.md) says how they play together.
 
 """
+_ASK = """
+## Of who asks it
+
+`tickloom ask` reads these; the client of Python takes what it is given.
+
+"""
 _TABLE = """| variable | default | what it is |
 |---|---|---|
 """
@@ -29,7 +36,7 @@ _TABLE = """| variable | default | what it is |
 
 def render() -> str:
     """Return the page's text."""
-    return _HEAD + _table(Settings) + _SERVE + _table(ServeSettings)
+    return _HEAD + _table(Settings) + _SERVE + _table(ServeSettings) + _ASK + _table(AskSettings)
 
 
 def _table(kind: type[BaseSettings]) -> str:

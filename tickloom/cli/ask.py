@@ -1,12 +1,16 @@
 """``tickloom ask``: the next sessions of a ticker, from the forecast service."""
 
 import json
-import os
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tickloom.cli.forecasting import installed
 from tickloom.cli.foretold import Row, draw
@@ -20,6 +24,15 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 _KEY = "TICKLOOM_KEY"
 
 
+class AskSettings(BaseSettings):
+    """What the environment says to who asks the service."""
+
+    model_config = SettingsConfigDict(env_prefix="TICKLOOM_", frozen=True)
+
+    url: str = Field("http://localhost:3000", description="Address of the forecast service; `--url` goes before it.")
+    key: str | None = Field(None, description="API key or token; `--key-file` goes before it.")
+
+
 @app.command(
     epilog="Examples: tickloom ask AAPL --horizon 5 | tickloom ask ATW --url https://forecasts.example.com "
     "--key-file desk.key --why --json"
@@ -27,7 +40,9 @@ _KEY = "TICKLOOM_KEY"
 @installed("client", "asking")
 def ask(
     ticker: Annotated[str, typer.Argument(help="Ticker, such as ATW.")],
-    url: Annotated[str, typer.Option(envvar="TICKLOOM_URL", help="Of the service.")] = "http://localhost:3000",
+    url: Annotated[str, typer.Option(envvar="TICKLOOM_URL", help="Of the service.")] = AskSettings.model_fields[
+        "url"
+    ].default,
     key_file: Annotated[
         Path | None, typer.Option(help=f"File that holds an API key or a token; default the variable {_KEY}.")
     ] = None,
@@ -52,7 +67,9 @@ def ask(
 
     if not url.startswith(("http://", "https://")):
         raise TickloomError(f"--url {url!r} is no address; it begins with https:// or http://")
-    with Client(url, key=_key(key_file), deadline_s=deadline) as client:
+    if not math.isfinite(deadline):
+        raise TickloomError(f"--deadline {deadline} is no number of seconds; give one such as 10")
+    with _patience(deadline), Client(url, key=_key(key_file), deadline_s=deadline) as client:
         found = client.forecast(
             ticker, market=market, horizon=horizon, levels=level, as_of=None if as_of is None else as_of.date(), why=why
         )
@@ -62,9 +79,26 @@ def ask(
     _print(found, why)
 
 
+@contextmanager
+def _patience(deadline_s: float) -> Iterator[None]:
+    """Say once that the service is asked again, in place of a line of the log for each time."""
+    from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
+
+    def say(details: RetryDetails) -> None:
+        if details.retry_num == 1:
+            typer.echo(f"the service cannot answer now; it is asked again for up to {deadline_s:g} s", err=True)
+
+    before = get_on_retry_hooks()
+    set_on_retry_hooks([say])
+    try:
+        yield
+    finally:
+        set_on_retry_hooks(before)
+
+
 def _key(file: Path | None) -> str | None:
     if file is None:
-        return os.environ.get(_KEY) or None
+        return AskSettings().key or None
     try:
         key = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,9 +1,11 @@
 """Calls of the service, with retries under one deadline."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from numbers import Real
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,6 +14,7 @@ import stamina
 
 from tickloom.client.errors import ServiceError, UnavailableError
 from tickloom.client.results import Batch, Forecast, Model, Ticker
+from tickloom.errors import TickloomError
 
 _AGAIN = frozenset({429, 503})
 _SHORTEST_S = 0.001
@@ -29,8 +32,8 @@ class _Settled:
         deadline_s: float,
         attempts: int,
     ) -> None:
-        if deadline_s <= 0 or attempts < 1:
-            raise ValueError(f"deadline_s {deadline_s} must be above 0, and attempts {attempts} at least 1")
+        if not 0 < deadline_s < math.inf or attempts < 1:
+            raise ValueError(f"deadline_s {deadline_s} must be above 0 and finite, and attempts {attempts} at least 1")
         self._url, self._key = url.rstrip("/"), key
         self._deadline_s, self._attempts = deadline_s, attempts
 
@@ -131,7 +134,7 @@ class Client(_Settled):
         market: str | None = None,
         horizon: int | None = None,
         levels: Sequence[float] = (80, 95),
-        as_of: date | None = None,
+        as_of: date | str | None = None,
         why: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Forecast:
@@ -147,7 +150,7 @@ class Client(_Settled):
         levels
             Per cent of outcomes that each interval is to hold.
         as_of
-            Forecast as if closes after this date were not known.
+            Forecast as if closes after this date were not known; a date, or text such as ``2024-03-08``.
         why
             Whether to ask what moves the forecast.
         headers
@@ -159,6 +162,8 @@ class Client(_Settled):
             The service refuses.
         UnavailableError
             It is not reached, or does not answer in time.
+        TickloomError
+            A level, the horizon or ``as_of`` is nothing that can be sent.
         """
         return Forecast.of(self._post("/v1/forecast", _one(ticker, market, horizon, levels, as_of, why), headers))
 
@@ -169,7 +174,7 @@ class Client(_Settled):
         market: str | None = None,
         horizon: int | None = None,
         levels: Sequence[float] = (80, 95),
-        as_of: date | None = None,
+        as_of: date | str | None = None,
         why: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Batch:
@@ -246,7 +251,7 @@ class AsyncClient(_Settled):
         market: str | None = None,
         horizon: int | None = None,
         levels: Sequence[float] = (80, 95),
-        as_of: date | None = None,
+        as_of: date | str | None = None,
         why: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Forecast:
@@ -260,7 +265,7 @@ class AsyncClient(_Settled):
         market: str | None = None,
         horizon: int | None = None,
         levels: Sequence[float] = (80, 95),
-        as_of: date | None = None,
+        as_of: date | str | None = None,
         why: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Batch:
@@ -305,7 +310,7 @@ def _one(
     market: str | None,
     horizon: int | None,
     levels: Sequence[float],
-    as_of: date | None,
+    as_of: date | str | None,
     why: bool,
 ) -> dict[str, Any]:
     return {"ticker": ticker, **_rest(market, horizon, levels, as_of, why)}
@@ -316,17 +321,38 @@ def _many(
     market: str | None,
     horizon: int | None,
     levels: Sequence[float],
-    as_of: date | None,
+    as_of: date | str | None,
     why: bool,
 ) -> dict[str, Any]:
     return {"tickers": list(tickers), **_rest(market, horizon, levels, as_of, why)}
 
 
 def _rest(
-    market: str | None, horizon: int | None, levels: Sequence[float], as_of: date | None, why: bool
+    market: str | None, horizon: int | None, levels: Sequence[float], as_of: date | str | None, why: bool
 ) -> dict[str, Any]:
-    told = {"market": market, "horizon": horizon, "as_of": None if as_of is None else as_of.isoformat()}
-    return {"levels": list(levels), "why": why, **{name: value for name, value in told.items() if value is not None}}
+    """Return the fields of both questions; refuse what JSON or the calendar does not have, and nothing else."""
+    told = {
+        "market": market,
+        "horizon": None if horizon is None else _number("horizon", horizon, "a whole number such as 5"),
+        "as_of": None if as_of is None else _day(as_of),
+    }
+    shares = [_number("levels", it, "per cents above 0 and below 100, such as 80") for it in levels]
+    return {"levels": shares, "why": why, **{name: value for name, value in told.items() if value is not None}}
+
+
+def _number(field: str, value: Any, fix: str) -> float:
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise TickloomError(f"{field}: {value!r} is not a finite number; give {fix}")
+    return value if isinstance(value, int | float) else float(value)
+
+
+def _day(value: date | str) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    try:
+        return date.fromisoformat(value).isoformat()
+    except (TypeError, ValueError):
+        raise TickloomError(f"as_of: {value!r} is no date; write it as 2024-03-08") from None
 
 
 def _read(answer: httpx.Response) -> Any:

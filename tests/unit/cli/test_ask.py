@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tests.unit.serving.serving import Service
 from tickloom.cli import ask
-from tickloom.client import ServiceError, calls
+from tickloom.client import ServiceError, UnavailableError, calls
 from tickloom.errors import TickloomError
 
 
@@ -68,6 +68,33 @@ def test_json_is_the_answer_of_the_service(service):
 def test_a_problem_is_its_sentence(service):
     with pytest.raises(ServiceError, match="ticker: AAPK has no model; near names: AAPL"):
         run("AAPK")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--level", "nan", "levels: nan is not a finite number"),
+        ("--level", "inf", "levels: inf is not a finite number"),
+        ("--deadline", "inf", "--deadline inf is no number of seconds"),
+    ],
+)
+def test_a_number_that_is_none(service, option, value, said):
+    with pytest.raises(TickloomError, match=said):
+        run("AAPL", option, value)
+    assert service.sent == []
+
+
+def test_that_it_is_asked_again_is_said_once_and_in_words(monkeypatch):
+    real = httpx.Client
+
+    def refuse(request):
+        raise httpx.ConnectError("refused")
+
+    transport = httpx.MockTransport(refuse)
+    monkeypatch.setattr(calls.httpx, "Client", lambda **given: real(**{**given, "transport": transport}))
+    found = CliRunner().invoke(ask.app, ["AAPL"])
+    assert isinstance(found.exception, UnavailableError)
+    assert found.output == "the service cannot answer now; it is asked again for up to 10 s\n"
 
 
 def test_the_key_comes_from_a_file_or_the_environment(service, tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """A client against the routes of the service, and against a network that fails."""
 
 import asyncio
+import json
+import re
 import time
 from dataclasses import FrozenInstanceError
 from datetime import date
@@ -10,6 +12,7 @@ import pytest
 
 from tests.unit.serving.serving import Service
 from tickloom.client import AsyncClient, Client, Interval, Model, ServiceError, Ticker, UnavailableError
+from tickloom.errors import TickloomError
 from tickloom.serving.problems import ProblemError
 
 URL = "http://service"
@@ -90,6 +93,35 @@ def test_a_batch_has_forecasts_and_errors_in_their_places(kind):
     found = Network().call(kind, "forecast_batch", ["MSFT", "NOPE"], market="XNYS")
     assert [it and it.ticker for it in found.forecasts] == ["MSFT", None]
     assert (found.errors[0], found.errors[1].kind) == (None, "unknown-ticker")
+
+
+@both
+@pytest.mark.parametrize("name", ["forecast", "forecast_batch"])
+def test_a_date_may_be_text(kind, name):
+    network = Network()
+    network.call(kind, name, "AAPL" if name == "forecast" else ["AAPL"], as_of="2024-03-07")
+    assert json.loads(network.seen[0][1].content)["as_of"] == "2024-03-07"
+
+
+@both
+@pytest.mark.parametrize("name", ["forecast", "forecast_batch"])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"levels": (80, float("nan"))}, "levels: nan is not a finite number; give per cents above 0 and below 100"),
+        ({"levels": (float("inf"),)}, "levels: inf is not"),
+        ({"levels": ("80",)}, "levels: '80' is not"),
+        ({"horizon": float("-inf")}, "horizon: -inf is not a finite number; give a whole number such as 5"),
+        ({"as_of": "yesterday"}, "as_of: 'yesterday' is no date; write it as 2024-03-08"),
+        ({"as_of": "2024-02-31"}, "as_of: '2024-02-31' is no date"),
+        ({"as_of": 20240308}, "as_of: 20240308 is no date"),
+    ],
+)
+def test_what_cannot_be_sent_is_told_with_its_field(kind, name, given, said):
+    network = Network()
+    with pytest.raises(TickloomError, match=re.escape(said)):
+        network.call(kind, name, "AAPL" if name == "forecast" else ["AAPL"], **given)
+    assert network.seen == []
 
 
 @both
@@ -187,7 +219,7 @@ def test_key_and_headers_are_sent(kind, credential):
 
 
 def test_a_client_that_cannot_be():
-    for given in ({"deadline_s": 0}, {"attempts": 0}):
+    for given in ({"deadline_s": 0}, {"deadline_s": float("nan")}, {"attempts": 0}):
         with pytest.raises(ValueError, match="must be above 0"):
             Client(URL, **given)
 
