@@ -1,0 +1,81 @@
+"""Components of a whole run: fairness over tickers, registration, and the report, which is written in any case."""
+
+from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output, PipelineTaskFinalStatus
+
+from pipelines.components import component
+
+
+@component
+def fair(pairs: list, limits: dict, fairness: Output[Artifact], metrics: Output[Metrics]) -> dict:
+    """Say which models may be registered when the tickers are looked at together."""
+    from pipelines.ending import gates
+    from pipelines.runtime import attempt, numbers
+
+    facts = attempt("fair", fairness.path, gates=gates(pairs), limits=limits or None)
+    for name, value in numbers(facts).items():
+        metrics.log_metric(name, value)
+    return facts
+
+
+@component
+def register(
+    fairness: dict,
+    pairs: list,
+    market: str,
+    mlflow: str,
+    arms: dict,
+    run: str,
+    packages: Input[list[Model]],
+    judged: Input[list[Artifact]],
+    gated: Input[list[Artifact]],
+    registered: Output[Artifact],
+) -> list:
+    """Register as challengers what passed; what an earlier attempt of this run registered is found again."""
+    from pipelines.ending import register_all
+    from pipelines.runtime import registry
+
+    return register_all(
+        fairness["allowed"],
+        pairs,
+        [it.path for it in packages],
+        [it.path for it in judged],
+        [it.path for it in gated],
+        registered.path,
+        market=market,
+        mlflow=registry(mlflow),
+        arms=arms,
+        run=run,
+    )
+
+
+@component
+def report(
+    plan: Input[Dataset],
+    pairs: list,
+    fairness: dict,
+    registered: list,
+    page: Output[HTML],
+    told: Output[Artifact],
+) -> dict:
+    """Write what happened to each ticker and model."""
+    from pipelines.ending import report_all
+    from pipelines.runtime import result
+
+    parts = [result(plan.path), *(part for pair in pairs for part in pair), fairness, *registered]
+    return report_all(parts, told.path, page.path)
+
+
+@component
+def settle(report: dict) -> None:
+    """Fail where a ticker and model failed, so that the run is marked; all others came to their end before."""
+    from pipelines.ending import settle as check
+
+    check(report["counts"])
+
+
+@component
+def conclude(status: PipelineTaskFinalStatus, trigger: str, policy: str, page: Output[HTML]) -> None:
+    """Say how the run ended; where it did not come to its report, write one of what it did."""
+    from pipelines.ending import conclusion
+
+    conclusion(status.state, status.error_message, trigger, policy, page.path)

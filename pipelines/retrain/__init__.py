@@ -1,0 +1,1 @@
+"""The pipeline that retrains: from bars to registered challengers."""

@@ -1,0 +1,183 @@
+"""What a component's process does around its step: paths, the journal, progress, and failures that are results.
+
+Nothing here knows Kubeflow; the functions of ``pipelines.components`` run in pods and processes and call ``attempt``.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tickloom.errors import TickloomError
+from tickloom.files import write_whole
+
+WORK, RUN = "TICKLOOM_RETRAIN_WORK", "TICKLOOM_RETRAIN_RUN"
+"""Variables: a folder that outlives a step's process, and the name of the run."""
+MARK = "tickloom-step "
+"""Begins a line of standard output that tells of a step; JSON follows."""
+RESULT = "result.json"
+STEPS = "tickloom.retrain.steps"
+
+
+def attempt(
+    step: str, out: str, *, after: Sequence[str] = (), forgive: bool = False, named: str | None = None, **inputs: Any
+) -> dict[str, Any]:
+    """Do a step and return its facts, which it writes to ``out``; they also go to the journal.
+
+    Parameters
+    ----------
+    step
+        Name of a function of ``tickloom.retrain.steps``.
+    out
+        Folder that the step writes to.
+    after
+        Folders of earlier steps; where one of them failed, this step is left out and passes on why.
+    forgive
+        Whether what cannot be (`TickloomError`) is a result: ``{"step", "ticker", "model", "failed": reason}``. Then the other
+        tickers and models go on, and nothing is tried again that would fail the same way.
+    named
+        What the step is called here, where that is not its own name.
+    inputs
+        What the step takes.
+    """
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    what = {name: inputs[name] for name in ("ticker", "model") if name in inputs}
+    called = named or step
+    facts = failure(after)
+    tell(called, "left out" if facts else "begins", **what)
+    begun = time.monotonic()
+    if facts is None:
+        try:
+            facts = dict(getattr(import_module(STEPS), step)(**inputs, out=folder))
+        except TickloomError as error:
+            tell(called, "failed", seconds=round(time.monotonic() - begun, 3), why=str(error), **what)
+            if not forgive:
+                keep(called, {"step": step, **what, "failed": str(error)})
+                raise
+            facts = {"step": step, **what, "failed": str(error)}
+        else:
+            tell(called, "done", seconds=round(time.monotonic() - begun, 3), **what)
+    if "failed" in facts:  # else the step itself has written its result
+        write_whole(folder / RESULT, json.dumps(facts, indent=1) + "\n")
+    keep(called, facts)
+    return known(facts)
+
+
+def failure(folders: Sequence[str]) -> dict[str, Any] | None:
+    """Return the first failure among the results of folders, else None."""
+    for folder in folders:
+        found = result(folder)
+        if "failed" in found:
+            return found
+    return None
+
+
+def result(folder: str | Path) -> dict[str, Any]:
+    """Return the facts of an earlier step."""
+    found: dict[str, Any] = json.loads((Path(folder) / RESULT).read_text(encoding="utf-8"))
+    return found
+
+
+def known(value: Any) -> Any:
+    """Return nested facts without what is None, which is no parameter of Kubeflow."""
+    if isinstance(value, Mapping):
+        return {name: known(it) for name, it in value.items() if it is not None}
+    if isinstance(value, list | tuple):
+        return [known(it) for it in value if it is not None]
+    return value
+
+
+def tell(step: str, state: str, **facts: Any) -> None:
+    """Write a line for who follows the run."""
+    print(MARK + json.dumps({"step": step, "state": state, **facts}), flush=True)
+
+
+def journal() -> Path | None:
+    """Return the folder in which this run's results are kept, where there is one."""
+    work, run = os.environ.get(WORK), os.environ.get(RUN)
+    return Path(work) / "runs" / run if work and run else None
+
+
+def keep(called: str, facts: Mapping[str, Any]) -> None:
+    """Put a step's facts into the journal, for the report of a run that does not come to its end."""
+    folder = journal()
+    if folder is not None:
+        name = "-".join([called, *(str(facts[it]) for it in ("ticker", "model") if it in facts)])
+        write_whole(folder / f"{name}.json", json.dumps(facts) + "\n")
+
+
+def checkpoint(kind: str, *parts: str) -> Path | None:
+    """Return a folder that outlives a step's process and this run; None where there is none.
+
+    What lies in it says itself of which data, options and seed it is.
+    """
+    work = os.environ.get(WORK)
+    if not work:
+        return None
+    folder = Path(work) / kind / "-".join(parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def device(gpus: str) -> str:
+    """Return where a network learns: on a GPU where some were asked for and there is one, else on the processor."""
+    if gpus in ("", "0"):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    tell("train", "goes on", why=f"{gpus} GPUs were asked for and torch sees none; it learns on the processor")
+    return "cpu"
+
+
+def registry(address: str) -> str:
+    """Return the address of MLflow: the one given, else that of the environment.
+
+    Raises
+    ------
+    TickloomError
+        There is neither.
+    """
+    from tickloom.settings import settings
+
+    found = address or settings().mlflow
+    if not found:
+        raise TickloomError("no MLflow is named: give the parameter mlflow, or set TICKLOOM_MLFLOW")
+    return found
+
+
+def pairs(facts: Mapping[str, Any], models: Sequence[str], digest: str) -> list[dict[str, str]]:
+    """Return each ticker that goes on with each model, and with the digest of all bars.
+
+    Raises
+    ------
+    TickloomError
+        No ticker goes on, no model is named, or one twice.
+    """
+    if not models:
+        raise TickloomError("models: none is named; name one or more, such as ridge")
+    if len(set(models)) < len(models):
+        raise TickloomError(f"models: {', '.join(models)}: name each once")
+    if not facts["ok"]:
+        why = "; ".join(f"{ticker}: {reason}" for ticker, reason in facts["skipped"].items())
+        raise TickloomError(f"no ticker can be learned from: {why}")
+    return [{"ticker": ticker, "model": model, "digest": digest} for ticker in facts["ok"] for model in models]
+
+
+def numbers(facts: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Return all numbers of nested facts by their path, for Kubeflow's table of metrics."""
+    found: dict[str, float] = {}
+    for name, value in facts.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, bool):
+            found[key] = float(value)
+        elif isinstance(value, int | float):
+            found[key] = float(value)
+        elif isinstance(value, Mapping):
+            found |= numbers(value, f"{key}.")
+    return found
