@@ -1,6 +1,6 @@
 # `make demo` shows the main job on this machine, `make test` runs the whole suite; both set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-forecast dev demo cluster-demo test bench lint docs manifests locks sbom clean
+.PHONY: help setup setup-forecast setup-pipelines dev demo cluster-demo test bench lint docs pipelines manifests locks sbom clean
 TICKLOOM := .venv/bin/tickloom
 
 help:  ## Print this list
@@ -12,8 +12,10 @@ setup:  ## Make .venv with what runs the main job, from a hashed lock, and see t
 setup-forecast: setup  ## Add what evaluates, trains, forecasts and serves; networks want make dev
 	@.venv/bin/python -m pip install --quiet --require-hashes -r requirements/forecast.txt -r requirements/serve.txt
 
-dev:  ## The same with what tests, lints and trains; torch alone is 3 GB
-	@scripts/setup dev
+setup-pipelines:  ## Add .venv-pipelines, which compiles, runs and submits Kubeflow pipelines, over what make dev brings
+	@scripts/setup pipelines
+
+dev: setup-pipelines  ## The same with what tests, lints and trains; torch alone is 3 GB
 
 demo: setup  ## Prices to table on embedded Kafka, Spark and Cassandra
 	@$(TICKLOOM) demo
@@ -33,12 +35,16 @@ lint: dev  ## Format check, lint, types, layers, generated pages and manifests
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(TICKLOOM) docs all --check
+	@$(TICKLOOM) pipelines compile --check
 	@.venv/bin/python scripts/chart-readme --check
 	@.venv/bin/python scripts/chart-schema --check
 	@.venv/bin/python scripts/manifests --check
 
 docs: dev  ## Write the generated pages
 	@$(TICKLOOM) docs all
+
+pipelines: dev  ## Compile the Kubeflow pipelines to pipelines/compiled
+	@$(TICKLOOM) pipelines compile
 
 manifests: dev  ## Write manifests/base from the charts; needs helm
 	@.venv/bin/python scripts/manifests
@@ -52,7 +58,7 @@ locks: dev  ## Compile requirements/*.txt from pyproject.toml
 	@$(COMPILE) --extra dev -o requirements/dev.txt
 	@$(foreach extra,ingest stream operator forecast train foundation client serve laptop,$(COMPILE) --extra $(extra) \
 	  --constraint requirements/dev.txt $(call without,$(extra)) -o requirements/$(extra).txt &&) true
-	@$(foreach extra,mlflow pipelines dashboard,$(COMPILE) --extra $(extra) $(call without,$(extra)) \
+	@$(foreach extra,mlflow pipelines retrain dashboard,$(COMPILE) --extra $(extra) $(call without,$(extra)) \
 	  -o requirements/$(extra).txt &&) true
 
 sbom: dev  ## Write a CycloneDX bill of materials for each image to build/sbom
@@ -60,4 +66,4 @@ sbom: dev  ## Write a CycloneDX bill of materials for each image to build/sbom
 
 clean:  ## Remove what the commands above made in this folder
 	@-$(TICKLOOM) down 2>/dev/null
-	@rm -rf .venv .tickloom build/sbom .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-pipelines .tickloom build/sbom .pytest_cache .mypy_cache .ruff_cache .hypothesis

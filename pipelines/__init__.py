@@ -1,1 +1,1 @@
-"""Kubeflow pipelines over the steps of ``tickloom.retrain``: components, pipelines, and what compiles, runs and submits them."""
+"""Kubeflow pipelines over the steps of ``tickloom.retrain``: what compiles, runs and submits them."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.runtime import attempt, failure, journal, known, result
+from pipelines.runtime import attempt, failure, journal, known, result, tell, whole
 from tickloom.errors import TickloomError
 
 PAGE, TOLD = "report.html", "report.json"
@@ -24,8 +24,29 @@ def of_pair(folders: Sequence[str], gate: Mapping[str, Any]) -> list[dict[str, A
     if failed is not None:
         return [known(failed)]
     found = [result(it) for it in folders]
-    told = [{name: it[name] for name in _TOLD[it["step"]]} for it in found if it["step"] in _TOLD]
-    return [known(it) for it in (*told, gate)]
+    return [*(known(brief(it)) for it in found if it["step"] in _TOLD), known(gate)]
+
+
+def brief(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a step's facts those that the report needs; of a failure all."""
+    names = _TOLD.get(facts["step"]) if "failed" not in facts else None
+    return {name: value for name, value in facts.items() if names is None or name in names}
+
+
+def of_run(
+    pairs: Sequence[Any], fairness: Mapping[str, Any], registered: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return the facts of all steps after the split in one list, numbers as they were before Kubeflow made them floats.
+
+    Parameters
+    ----------
+    pairs
+        Facts of each pair, or lists of them.
+    fairness
+        Empty where the pipeline has no such step.
+    """
+    parts = [part for pair in pairs for part in (pair if isinstance(pair, list) else [pair])]
+    return [whole(it) for it in (*parts, *([fairness] if fairness else []), *registered)]
 
 
 def gates(pairs: Sequence[Sequence[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
@@ -102,7 +123,9 @@ def conclusion(state: str, message: str, trigger: str, policy: str, page: str) -
     if folder is not None and (folder / PAGE).is_file():
         copy(folder / PAGE, page)
         return
-    parts = [] if folder is None else [json.loads(it.read_text(encoding="utf-8")) for it in sorted(folder.glob("*.json"))]
+    parts = (
+        [] if folder is None else [json.loads(it.read_text(encoding="utf-8")) for it in sorted(folder.glob("*.json"))]
+    )
     if not any("failed" in it for it in parts):
         why = f"{state}: {message}" if message else state
         asked = f" (asked for by {policy or 'a person'}: {trigger})"
@@ -120,8 +143,10 @@ def settle(counts: Mapping[str, float]) -> None:
         One failed.
     """
     if failed := int(counts.get("failed", 0)):
-        whole = int(sum(counts.values()))
-        raise TickloomError(f"{failed} of {whole} tickers and models failed; the report says why, the champions stay")
+        all_of_them = int(sum(count for outcome, count in counts.items() if outcome != "skipped"))
+        why = f"{failed} of {all_of_them} models failed; the report says why, and the champions stay"
+        tell("settle", "failed", why=why)
+        raise TickloomError(why)
 
 
 def copy(source: Path, target: str) -> None:

@@ -17,6 +17,8 @@ from pipelines.runtime import MARK, RUN, WORK
 from pipelines.settings import Settings
 from tickloom.errors import TickloomError
 
+PARALLEL = 2
+"""Pairs that ``kfp.local`` has at work at the same time."""
 Tell = Callable[[Mapping[str, Any]], None]
 SETTINGS = Settings(retries=1, train_retries=2, backoff_s=1)
 """What a pipeline is compiled with for this machine."""
@@ -95,7 +97,7 @@ class _Heard(io.TextIOBase):
     """Takes what ``kfp.local`` and the processes write: into the log, and a step's own words to who follows the run."""
 
     file: TextIO
-    tell: Tell
+    follow: Tell
     failed: list[str] = field(default_factory=list)
     _rest: str = ""
 
@@ -115,9 +117,9 @@ class _Heard(io.TextIOBase):
         self.file.flush()
 
     def _hear(self, facts: Mapping[str, Any]) -> None:
-        if facts["state"] == "failed":
+        if facts["state"] == "failed" and not facts.get("forgiven"):
             self.failed.append(str(facts["why"]))
-        self.tell(facts)
+        self.follow(facts)
 
 
 @contextlib.contextmanager
@@ -131,7 +133,7 @@ def _quiet(heard: _Heard) -> Iterator[None]:
     root = logging.getLogger()
     handlers, level, own_print = root.handlers[:], root.level, builtins.print
     try:
-        with contextlib.redirect_stdout(heard), warnings.catch_warnings():  # type: ignore[type-var]
+        with contextlib.redirect_stdout(heard), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

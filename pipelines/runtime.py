@@ -36,8 +36,8 @@ def attempt(
     after
         Folders of earlier steps; where one of them failed, this step is left out and passes on why.
     forgive
-        Whether what cannot be (`TickloomError`) is a result: ``{"step", "ticker", "model", "failed": reason}``. Then the other
-        tickers and models go on, and nothing is tried again that would fail the same way.
+        Whether what cannot be (`TickloomError`) is a result, ``{"step", "ticker", "model", "failed": reason}``. Then
+        the other tickers and models go on, and nothing is tried again that would fail the same way.
     named
         What the step is called here, where that is not its own name.
     inputs
@@ -45,7 +45,7 @@ def attempt(
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    what = {name: inputs[name] for name in ("ticker", "model") if name in inputs}
+    what: dict[str, Any] = {name: inputs[name] for name in ("ticker", "model") if name in inputs}
     called = named or step
     facts = failure(after)
     tell(called, "left out" if facts else "begins", **what)
@@ -54,7 +54,8 @@ def attempt(
         try:
             facts = dict(getattr(import_module(STEPS), step)(**inputs, out=folder))
         except TickloomError as error:
-            tell(called, "failed", seconds=round(time.monotonic() - begun, 3), why=str(error), **what)
+            told = {"seconds": round(time.monotonic() - begun, 3), "why": str(error), "forgiven": forgive}
+            tell(called, "failed", **told, **what)
             if not forgive:
                 keep(called, {"step": step, **what, "failed": str(error)})
                 raise
@@ -64,7 +65,8 @@ def attempt(
     if "failed" in facts:  # else the step itself has written its result
         write_whole(folder / RESULT, json.dumps(facts, indent=1) + "\n")
     keep(called, facts)
-    return known(facts)
+    found: dict[str, Any] = known(facts)
+    return found
 
 
 def failure(folders: Sequence[str]) -> dict[str, Any] | None:
@@ -89,6 +91,15 @@ def known(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [known(it) for it in value if it is not None]
     return value
+
+
+def whole(value: Any) -> Any:
+    """Return nested facts with whole numbers as they were before Kubeflow made floats of them."""
+    if isinstance(value, Mapping):
+        return {name: whole(it) for name, it in value.items()}
+    if isinstance(value, list):
+        return [whole(it) for it in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def tell(step: str, state: str, **facts: Any) -> None:
@@ -174,9 +185,7 @@ def numbers(facts: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     found: dict[str, float] = {}
     for name, value in facts.items():
         key = f"{prefix}{name}"
-        if isinstance(value, bool):
-            found[key] = float(value)
-        elif isinstance(value, int | float):
+        if isinstance(value, int | float):
             found[key] = float(value)
         elif isinstance(value, Mapping):
             found |= numbers(value, f"{key}.")

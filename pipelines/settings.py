@@ -1,6 +1,7 @@
-"""What is decided when a pipeline is compiled: image, names of Secrets and of a volume, retries, the small steps' size."""
+"""What is decided when a pipeline is compiled: image, names of Secrets and of a volume, retries, small sizes."""
 
 from pathlib import Path
+
 from pydantic import Field, ValidationError
 
 from tickloom import __version__
@@ -33,7 +34,8 @@ class Settings(Model):
         "tickloom-cassandra", description="Secret as TICKLOOM_CASSANDRA_CREDENTIALS wants it; may be missing."
     )
     volume: ObjectName | None = Field(
-        None, description="PersistentVolumeClaim for checkpoints, journal and files of prices; without it a lost training begins anew."
+        None,
+        description="PersistentVolumeClaim of checkpoints, journal and prices; without it a lost training begins anew.",
     )
     retries: int = Field(2, ge=0, le=10, description="Times that a failed step is tried again.")
     train_retries: int = Field(

@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -60,6 +60,15 @@ class Settings(BaseSettings):
     commit: str | None = Field(
         None, description="Commit that the installed code was built from; registered models name it in their lineage."
     )
+    pipelines: Path | None = Field(
+        None,
+        description=(
+            "Python environment that holds kfp, for `tickloom pipelines`; without it `.venv-pipelines` beside the one "
+            "that runs."
+        ),
+    )
+    kfp: str | None = Field(None, description="Address of Kubeflow Pipelines' API, such as `http://127.0.0.1:8888`.")
+    kfp_token: SecretStr = Field(SecretStr(""), description="Bearer token for that API, where it asks for one.")
     replication: int = Field(
         1, ge=1, le=5, description="Replication of topics and keyspace: 1 on one machine, 3 in production."
     )

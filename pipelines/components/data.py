@@ -53,9 +53,7 @@ def features(bars: Input[Dataset], checked: Input[Dataset], market: str, digest:
 
     from pipelines.runtime import attempt
 
-    return attempt(
-        "features", frames.path, extracted=Path(bars.path), validated=Path(checked.path), market=market
-    )
+    return attempt("features", frames.path, extracted=Path(bars.path), validated=Path(checked.path), market=market)
 
 
 @component

@@ -58,11 +58,10 @@ def report(
     told: Output[Artifact],
 ) -> dict:
     """Write what happened to each ticker and model."""
-    from pipelines.ending import report_all
+    from pipelines.ending import of_run, report_all
     from pipelines.runtime import result
 
-    parts = [result(plan.path), *(part for pair in pairs for part in pair), fairness, *registered]
-    return report_all(parts, told.path, page.path)
+    return report_all([result(plan.path), *of_run(pairs, fairness, registered)], told.path, page.path)
 
 
 @component

@@ -27,7 +27,7 @@ def tune(
     from pipelines.threads import limit
 
     limit(cpu)  # before numpy is there
-    from pipelines.runtime import attempt, checkpoint, numbers
+    from pipelines.runtime import attempt, checkpoint, numbers, whole
 
     kept = checkpoint("studies", market, ticker, model)
     facts = attempt(
@@ -41,7 +41,7 @@ def tune(
         market=market,
         trials=trials,
         seed=seed,
-        options=options.get(model, {}),
+        options=whole(options.get(model, {})),
         storage=str(kept / "study.db") if kept else None,
     )
     for name, value in numbers(facts).items():
@@ -118,7 +118,7 @@ def evaluate(
     from pipelines.threads import limit
 
     limit(cpu)  # before numpy is there
-    from pipelines.ending import copy
+    from pipelines.ending import brief, copy
     from pipelines.runtime import attempt, numbers
 
     facts = attempt(
@@ -139,4 +139,4 @@ def evaluate(
     if "confusion" in facts:
         directions.log_confusion_matrix(["down", "up"], facts["confusion"])
     copy(Path(judged.path) / "report.html", page.path)
-    return facts
+    return brief(facts)

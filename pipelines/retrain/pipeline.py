@@ -4,15 +4,16 @@ from typing import Any
 
 from kfp import dsl
 
-from pipelines.components import data, ending, judging, learning
+from pipelines.components import ending, judging, learning
 from pipelines.placement import Placement
+from pipelines.preparing import divide, prepare
 from pipelines.settings import Settings
 
 NAME = "tickloom-retrain"
 
 
 def build(settings: Settings) -> Any:
-    """Return the pipeline."""
+    """Return the pipeline that retrains models of tickers, judges them, and registers challengers."""
 
     @dsl.pipeline(name=NAME, description="Retrain models of tickers, judge them, and register challengers.")
     def retrain(
@@ -51,65 +52,27 @@ def build(settings: Settings) -> Any:
         )
         last = place.small(ending.conclude(trigger=trigger, policy=policy), cached=False, name="conclude")
         with dsl.ExitHandler(last, name="retrain"):
-            seen = place.small(data.look(tickers=tickers, market=market, folder=folder), cached=False, name="look")
-            digest = seen.outputs["Output"]
-            bars = place.small(
-                data.extract(tickers=tickers, market=market, folder=folder, digest=digest), cached=True, name="extract"
-            )
-            for task in (seen, bars):
-                place.store(task)
-            checked = place.small(
-                data.validate(bars=bars.outputs["bars"], market=market, least=least, digest=digest),
-                cached=True,
-                name="validate",
-            )
-            frames = place.small(
-                data.features(
-                    bars=bars.outputs["bars"], checked=checked.outputs["checked"], market=market, digest=digest
-                ),
-                cached=True,
-                name="features",
-            )
-            plan = place.small(
-                data.split(
-                    frames=frames.outputs["frames"],
-                    market=market,
-                    models=models,
-                    horizon=horizon,
-                    folds=folds,
-                    test=test,
-                    gate=gate,
-                    digest=digest,
-                ),
-                cached=True,
-                name="split",
+            found = prepare(place, tickers=tickers, market=market, folder=folder, least=least)
+            plan = divide(
+                place, found, market=market, models=models, horizon=horizon, folds=folds, test=test, gate=gate
             )
             with dsl.ParallelFor(
                 plan.outputs["Output"], name="ticker and model", parallelism=settings.parallelism or None
             ) as pair:
                 which = {"ticker": pair.ticker, "model": pair.model}
-                given = {"bars": bars.outputs["bars"], "plan": plan.outputs["plan"], "market": market}
+                given = {"bars": found.bars, "plan": plan.outputs["plan"], "market": market}
                 # kfp.local hands on no other task's parameter into a loop, so the digest comes with the pair; and the
                 # compiler hands on a size into a loop only where a component takes it
                 sized = {**which, **given, "digest": pair.digest, "seed": seed, "cpu": cpu, "memory": memory}
-                tuned = place.large(
-                    learning.tune(**sized, trials=trials, options=options),
-                    name="tune",
-                )
+                tuned = place.large(learning.tune(**sized, trials=trials, options=options), name="tune", spot=True)
                 chosen = tuned.outputs["chosen"]
                 trained = place.gpu(
-                    learning.train(**sized, accelerator=accelerator, gpus=gpus, chosen=chosen),
-                    name="train",
+                    learning.train(**sized, accelerator=accelerator, gpus=gpus, chosen=chosen), name="train"
                 )
                 package = trained.outputs["package"]
-                judged = place.large(
-                    learning.evaluate(**sized, chosen=chosen),
-                    name="evaluate",
-                )
+                judged = place.large(learning.evaluate(**sized, chosen=chosen), name="evaluate")
                 compared = place.small(
-                    judging.compare(**which, **given, mlflow=mlflow, package=package),
-                    cached=False,
-                    name="compare",
+                    judging.compare(**which, **given, mlflow=mlflow, package=package), cached=False, name="compare"
                 )
                 place.registry(compared)
                 gated = place.small(
@@ -125,9 +88,7 @@ def build(settings: Settings) -> Any:
                 )
             # collected anew for each that reads it, for the compiler changes what it is given
             parts = gated.outputs["Output"]
-            together = place.small(
-                ending.fair(pairs=dsl.Collected(parts), limits=limits), cached=False, name="fair"
-            )
+            together = place.small(ending.fair(pairs=dsl.Collected(parts), limits=limits), cached=False, name="fair")
             registered = place.small(
                 ending.register(
                     fairness=together.outputs["Output"],

@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "load": "Write a CSV of bars straight into the store, with its indicators.",
     "indicators": "Compute every indicator for a CSV of bars.",
     "train": "Learn a model, judge it against the random walk, register it.",
+    "pipelines": "Retrain as a Kubeflow pipeline, on this machine or in a cluster.",
     "models": "List the versions of a ticker's models.",
     "forecast": "Forecast a ticker's next sessions by a registered model.",
     "serve": "Answer forecasts over HTTP.",

@@ -91,7 +91,7 @@ def test_an_image_tells_what_no_lock_names(tmp_path):
 def test_what_cannot_be_is_refused(tmp_path):
     done = run("--out", tmp_path, "nothing")
     assert done.returncode == 2
-    assert "there is no images/nothing; known: forecast, ingest, mlflow, operator, stream" in done.stderr
+    assert "there is no images/nothing; known: forecast, ingest, mlflow, operator, retrain, stream" in done.stderr
     done = run("--out", tmp_path, "--run", "false", "operator")
     assert done.returncode == 1
     assert "false dpkg-query tickloom/operator:" in done.stderr

@@ -1,0 +1,1 @@
+"""The pipeline that makes features anew after their definition has changed."""

@@ -1,0 +1,1 @@
+"""The pipeline that judges models and registers none."""
