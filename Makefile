@@ -58,7 +58,7 @@ locks: dev  ## Compile requirements/*.txt from pyproject.toml
 	@$(COMPILE) --extra dev -o requirements/dev.txt
 	@$(foreach extra,ingest stream operator forecast train foundation client serve laptop,$(COMPILE) --extra $(extra) \
 	  --constraint requirements/dev.txt $(call without,$(extra)) -o requirements/$(extra).txt &&) true
-	@$(foreach extra,mlflow pipelines retrain dashboard,$(COMPILE) --extra $(extra) $(call without,$(extra)) \
+	@$(foreach extra,mlflow pipelines components dashboard,$(COMPILE) --extra $(extra) $(call without,$(extra)) \
 	  -o requirements/$(extra).txt &&) true
 
 sbom: dev  ## Write a CycloneDX bill of materials for each image to build/sbom
