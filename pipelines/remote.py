@@ -43,6 +43,7 @@ class Kubeflow:
         with self._asked():
             from kfp import Client
 
+            _greet(host, token)
             self._client = Client(host, existing_token=token or None, namespace=namespace or "kubeflow")
 
     def upload(self, name: str, settings: Settings) -> tuple[str, str]:
@@ -148,6 +149,17 @@ class Kubeflow:
             words = next(iter(str(error).splitlines()), "") or type(error).__name__
             said = "it does not answer" if "retries exceeded" in words else words[:300]
             raise TickloomError(f"Kubeflow at {self.host}: {said}; see that it runs and that --host is right") from None
+
+
+def _greet(host: str, token: str) -> None:
+    """Ask whether anybody is there: kfp's own client asks five times, and takes a refused token for silence."""
+    import kfp_server_api as api
+
+    configuration = api.Configuration(host=host.rstrip("/"))
+    if token:
+        configuration.api_key["authorization"] = token
+        configuration.api_key_prefix["authorization"] = "Bearer"
+    api.HealthzServiceApi(api.ApiClient(configuration)).healthz_service_get_healthz()
 
 
 def _cron(found: Any) -> str:
