@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.runtime import attempt, failure, journal, known, result, tell, whole
+from pipelines.runtime import attempt, failure, journal, known, result, whole
 from tickloom.errors import TickloomError
 
 PAGE, TOLD = "report.html", "report.json"
@@ -144,13 +144,13 @@ def settle(counts: Mapping[str, float]) -> None:
     """
     if failed := int(counts.get("failed", 0)):
         all_of_them = int(sum(count for outcome, count in counts.items() if outcome != "skipped"))
-        why = f"{failed} of {all_of_them} models failed; the report says why, and the champions stay"
-        tell("settle", "failed", why=why)
-        raise TickloomError(why)
+        raise TickloomError(f"{failed} of {all_of_them} models failed; the report says why, and the champions stay")
 
 
 def copy(source: Path, target: str) -> None:
-    """Give a page that a step wrote to Kubeflow, which draws it; of a step that made none, nothing is drawn."""
+    """Give a page that a step wrote to Kubeflow, which draws it; of a step that made none, one that says so."""
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     if source.is_file():
         shutil.copyfile(source, target)
+    else:
+        Path(target).write_text("<p>This step made no page.</p>\n", encoding="utf-8")

@@ -43,7 +43,17 @@ def prepare(place: Placement, *, tickers: Any, market: Any, folder: Any, least: 
     return Prepared(digest, bars.outputs["bars"], checked.outputs["checked"], frames.outputs["frames"])
 
 
-def divide(place: Placement, prepared: Prepared, **plan: Any) -> Any:
-    """Put in the task split; its ``plan`` is the plan, its ``Output`` the pairs."""
-    task = data.split(frames=prepared.frames, digest=prepared.digest, **plan)
-    return place.small(task, cached=True, name="split")
+@dataclass(frozen=True)
+class Divided:
+    """Outputs of the tasks that follow: the plan, and the pairs of ticker and model."""
+
+    plan: Any
+    pairs: Any
+
+
+def divide(place: Placement, prepared: Prepared, *, models: Any, options: Any, **plan: Any) -> Divided:
+    """Put in the tasks split and pair."""
+    task = place.small(data.split(frames=prepared.frames, digest=prepared.digest, **plan), cached=True, name="split")
+    made = task.outputs["plan"]
+    pairs = data.pair(plan=made, models=models, options=options, digest=prepared.digest)
+    return Divided(made, place.small(pairs, cached=False, name="pair").outputs["Output"])

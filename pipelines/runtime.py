@@ -6,7 +6,8 @@ Nothing here knows Kubeflow; the functions of ``pipelines.components`` run in po
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -162,8 +163,28 @@ def registry(address: str) -> str:
     return found
 
 
-def pairs(facts: Mapping[str, Any], models: Sequence[str], digest: str) -> list[dict[str, str]]:
-    """Return each ticker that goes on with each model, and with the digest of all bars.
+@contextmanager
+def told(step: str) -> Iterator[None]:
+    """Tell of what cannot be, and keep it in the journal, where no step of a retraining does."""
+    try:
+        yield
+    except TickloomError as error:
+        tell(step, "failed", why=str(error))
+        keep(step, {"step": step, "failed": str(error)})
+        raise
+
+
+def pairs(
+    facts: Mapping[str, Any], models: Sequence[str], options: Mapping[str, Any], digest: str
+) -> list[dict[str, str]]:
+    """Return each ticker that goes on with each model, the model's options as JSON, and the digest of all bars.
+
+    Parameters
+    ----------
+    facts
+        Of the step ``split``.
+    options
+        By model.
 
     Raises
     ------
@@ -177,7 +198,25 @@ def pairs(facts: Mapping[str, Any], models: Sequence[str], digest: str) -> list[
     if not facts["ok"]:
         why = "; ".join(f"{ticker}: {reason}" for ticker, reason in facts["skipped"].items())
         raise TickloomError(f"no ticker can be learned from: {why}")
-    return [{"ticker": ticker, "model": model, "digest": digest} for ticker in facts["ok"] for model in models]
+    own = {model: json.dumps(whole(options.get(model, {})), sort_keys=True) for model in models}
+    return [
+        {"ticker": ticker, "model": model, "options": own[model], "digest": digest}
+        for ticker in facts["ok"]
+        for model in models
+    ]
+
+
+def measured(facts: Mapping[str, Any], metrics: Any) -> None:
+    """Show all numbers of a step's facts in Kubeflow's table, and write them to a file.
+
+    Kubeflow keeps the numbers itself; but without the file ``kfp.local`` never finds the step in its cache.
+    """
+    found = numbers(facts)
+    for name, value in found.items():
+        metrics.log_metric(name, value)
+    path = Path(metrics.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 
 def numbers(facts: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

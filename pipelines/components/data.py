@@ -60,20 +60,19 @@ def features(bars: Input[Dataset], checked: Input[Dataset], market: str, digest:
 def split(
     frames: Input[Dataset],
     market: str,
-    models: list,
     horizon: int,
     folds: int,
     test: int,
     gate: int,
     digest: str,
     plan: Output[Dataset],
-) -> list:
-    """Divide each ticker's sessions, and return the pairs of ticker and model that go on."""
+) -> None:
+    """Divide each ticker's sessions."""
     from pathlib import Path
 
-    from pipelines.runtime import attempt, pairs
+    from pipelines.runtime import attempt
 
-    facts = attempt(
+    attempt(
         "split",
         plan.path,
         featured=Path(frames.path),
@@ -83,4 +82,12 @@ def split(
         test=test,
         gate=gate,
     )
-    return pairs(facts, models, digest)
+
+
+@component
+def pair(plan: Input[Dataset], models: list, options: dict, digest: str) -> list:
+    """Return the pairs of ticker and model that go on; apart from the plan, which stays the same with other models."""
+    from pipelines.runtime import pairs, result, told
+
+    with told("pair"):
+        return pairs(result(plan.path), models, options, digest)

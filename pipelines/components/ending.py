@@ -9,11 +9,10 @@ from pipelines.components import component
 def fair(pairs: list, limits: dict, fairness: Output[Artifact], metrics: Output[Metrics]) -> dict:
     """Say which models may be registered when the tickers are looked at together."""
     from pipelines.ending import gates
-    from pipelines.runtime import attempt, numbers
+    from pipelines.runtime import attempt, measured
 
     facts = attempt("fair", fairness.path, gates=gates(pairs), limits=limits or None)
-    for name, value in numbers(facts).items():
-        metrics.log_metric(name, value)
+    measured(facts, metrics)
     return facts
 
 
@@ -32,20 +31,21 @@ def register(
 ) -> list:
     """Register as challengers what passed; what an earlier attempt of this run registered is found again."""
     from pipelines.ending import register_all
-    from pipelines.runtime import registry
+    from pipelines.runtime import registry, told
 
-    return register_all(
-        fairness["allowed"],
-        pairs,
-        [it.path for it in packages],
-        [it.path for it in judged],
-        [it.path for it in gated],
-        registered.path,
-        market=market,
-        mlflow=registry(mlflow),
-        arms=arms,
-        run=run,
-    )
+    with told("register"):
+        return register_all(
+            fairness["allowed"],
+            pairs,
+            [it.path for it in packages],
+            [it.path for it in judged],
+            [it.path for it in gated],
+            registered.path,
+            market=market,
+            mlflow=registry(mlflow),
+            arms=arms,
+            run=run,
+        )
 
 
 @component
@@ -68,8 +68,10 @@ def report(
 def settle(report: dict) -> None:
     """Fail where a ticker and model failed, so that the run is marked; all others came to their end before."""
     from pipelines.ending import settle as check
+    from pipelines.runtime import told
 
-    check(report["counts"])
+    with told("settle"):
+        check(report["counts"])
 
 
 @component

@@ -20,7 +20,7 @@ def compare(
     """Compare challenger, champion and random walk on the sessions that were held back."""
     from pathlib import Path
 
-    from pipelines.runtime import attempt, numbers, registry
+    from pipelines.runtime import attempt, measured, registry
 
     facts = attempt(
         "compare",
@@ -34,8 +34,7 @@ def compare(
         market=market,
         mlflow=registry(mlflow),
     )
-    for name, value in numbers(facts).items():
-        metrics.log_metric(name, value)
+    measured(facts, metrics)
     return facts
 
 
@@ -54,7 +53,7 @@ def gate(
     from pathlib import Path
 
     from pipelines.ending import of_pair
-    from pipelines.runtime import attempt, numbers
+    from pipelines.runtime import attempt, measured
 
     before = [package.path, judged.path, compared.path]
     facts = attempt(
@@ -68,6 +67,5 @@ def gate(
         trained=Path(package.path),
         limits=limits or None,
     )
-    for name, value in numbers(facts).items():
-        metrics.log_metric(name, value)
+    measured(facts, metrics)
     return of_pair(before, facts)

@@ -12,7 +12,7 @@ def tune(
     market: str,
     trials: int,
     seed: int,
-    options: dict,
+    options: str,
     digest: str,
     cpu: str,
     memory: str,
@@ -22,12 +22,13 @@ def tune(
     metrics: Output[Metrics],
 ) -> dict:
     """Choose a model's options; trials that a lost node has made already are not made again."""
+    import json
     from pathlib import Path
 
     from pipelines.threads import limit
 
     limit(cpu)  # before numpy is there
-    from pipelines.runtime import attempt, checkpoint, numbers, whole
+    from pipelines.runtime import attempt, checkpoint, measured
 
     kept = checkpoint("studies", market, ticker, model)
     facts = attempt(
@@ -41,11 +42,10 @@ def tune(
         market=market,
         trials=trials,
         seed=seed,
-        options=whole(options.get(model, {})),
+        options=json.loads(options),
         storage=str(kept / "study.db") if kept else None,
     )
-    for name, value in numbers(facts).items():
-        metrics.log_metric(name, value)
+    measured(facts, metrics)
     return facts
 
 
@@ -72,7 +72,7 @@ def train(
     from pipelines.threads import limit
 
     limit(cpu)  # before numpy is there
-    from pipelines.runtime import attempt, checkpoint, device, numbers
+    from pipelines.runtime import attempt, checkpoint, device, measured
 
     facts = attempt(
         "train",
@@ -90,8 +90,7 @@ def train(
         device=device(gpus),
     )
     package.metadata.update({"framework": "tickloom", "ticker": ticker, "model": model, "data_sha256": digest})
-    for name, value in numbers(facts).items():
-        metrics.log_metric(name, value)
+    measured(facts, metrics)
     return facts
 
 
@@ -119,7 +118,7 @@ def evaluate(
 
     limit(cpu)  # before numpy is there
     from pipelines.ending import brief, copy
-    from pipelines.runtime import attempt, numbers
+    from pipelines.runtime import attempt, measured
 
     facts = attempt(
         "evaluate",
@@ -134,9 +133,9 @@ def evaluate(
         market=market,
         seed=seed,
     )
-    for name, value in numbers(facts).items():
-        metrics.log_metric(name, value)
+    measured(facts, metrics)
     if "confusion" in facts:
         directions.log_confusion_matrix(["down", "up"], facts["confusion"])
+    Path(directions.path).write_text("", encoding="utf-8")
     copy(Path(judged.path) / "report.html", page.path)
     return brief(facts)

@@ -38,28 +38,34 @@ def build(settings: Settings) -> Any:
         last = place.small(ending.conclude(trigger=trigger, policy=policy), cached=False, name="conclude")
         with dsl.ExitHandler(last, name="evaluate only"):
             found = prepare(place, tickers=tickers, market=market, folder=folder, least=least)
-            plan = divide(
-                place, found, market=market, models=models, horizon=horizon, folds=folds, test=test, gate=gate
+            divided = divide(
+                place,
+                found,
+                models=models,
+                options=options,
+                market=market,
+                horizon=horizon,
+                folds=folds,
+                test=test,
+                gate=gate,
             )
-            with dsl.ParallelFor(
-                plan.outputs["Output"], name="ticker and model", parallelism=settings.parallelism or None
-            ) as pair:
+            with dsl.ParallelFor(divided.pairs, parallelism=settings.parallelism or None) as pair:
                 sized = {
                     "ticker": pair.ticker,
                     "model": pair.model,
                     "digest": pair.digest,
                     "bars": found.bars,
-                    "plan": plan.outputs["plan"],
+                    "plan": divided.plan,
                     "market": market,
                     "seed": seed,
                     "cpu": cpu,
                     "memory": memory,
                 }
-                tuned = place.large(learning.tune(**sized, trials=trials, options=options), name="tune", spot=True)
+                tuned = place.large(learning.tune(**sized, trials=trials, options=pair.options), name="tune", spot=True)
                 judged = place.large(learning.evaluate(**sized, chosen=tuned.outputs["chosen"]), name="evaluate")
             told = place.small(
                 ending.report(
-                    plan=plan.outputs["plan"],
+                    plan=divided.plan,
                     pairs=dsl.Collected(judged.outputs["Output"]),
                     fairness={},
                     registered=[],

@@ -53,18 +53,24 @@ def build(settings: Settings) -> Any:
         last = place.small(ending.conclude(trigger=trigger, policy=policy), cached=False, name="conclude")
         with dsl.ExitHandler(last, name="retrain"):
             found = prepare(place, tickers=tickers, market=market, folder=folder, least=least)
-            plan = divide(
-                place, found, market=market, models=models, horizon=horizon, folds=folds, test=test, gate=gate
+            divided = divide(
+                place,
+                found,
+                models=models,
+                options=options,
+                market=market,
+                horizon=horizon,
+                folds=folds,
+                test=test,
+                gate=gate,
             )
-            with dsl.ParallelFor(
-                plan.outputs["Output"], name="ticker and model", parallelism=settings.parallelism or None
-            ) as pair:
+            with dsl.ParallelFor(divided.pairs, parallelism=settings.parallelism or None) as pair:
                 which = {"ticker": pair.ticker, "model": pair.model}
-                given = {"bars": found.bars, "plan": plan.outputs["plan"], "market": market}
+                given = {"bars": found.bars, "plan": divided.plan, "market": market}
                 # kfp.local hands on no other task's parameter into a loop, so the digest comes with the pair; and the
                 # compiler hands on a size into a loop only where a component takes it
                 sized = {**which, **given, "digest": pair.digest, "seed": seed, "cpu": cpu, "memory": memory}
-                tuned = place.large(learning.tune(**sized, trials=trials, options=options), name="tune", spot=True)
+                tuned = place.large(learning.tune(**sized, trials=trials, options=pair.options), name="tune", spot=True)
                 chosen = tuned.outputs["chosen"]
                 trained = place.gpu(
                     learning.train(**sized, accelerator=accelerator, gpus=gpus, chosen=chosen), name="train"
@@ -108,7 +114,7 @@ def build(settings: Settings) -> Any:
             place.store(registered)
             told = place.small(
                 ending.report(
-                    plan=plan.outputs["plan"],
+                    plan=divided.plan,
                     pairs=dsl.Collected(parts),
                     fairness=together.outputs["Output"],
                     registered=registered.outputs["Output"],

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
+from pipelines.runtime import MARK
 from tests.pipelining import ROOT, pipelines, require_environment
 from tickloom.forecast.registry import CHAMPION, Registry, local_uri
 
@@ -35,7 +37,19 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(data, home):
     """A run of two tickers and two models, of which one training is killed when it has a checkpoint."""
-    words = ("run", "retrain", "--local", "--tickers", "AAPL,MSFT,CAT", "--data", data, *SMALL, "--home", home, "--json")
+    words = (
+        "run",
+        "retrain",
+        "--local",
+        "--tickers",
+        "AAPL,MSFT,CAT",
+        "--data",
+        data,
+        *SMALL,
+        "--home",
+        home,
+        "--json",
+    )
     command = [sys.executable, "-m", "tickloom.cli.main", "pipelines", *map(str, words)]
     process = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
@@ -75,16 +89,18 @@ def test_each_ticker_and_model_comes_to_its_end(run):
     judged = [it for it in run["rows"] if it["model"]]
     assert {it["outcome"] for it in judged} <= {"registered", "refused"}
     assert all(it["verdict"] in {"beats_naive", "indistinguishable", "worse"} for it in judged)
-    page = open(run["report"], encoding="utf-8").read()
+    page = Path(run["report"]).read_text(encoding="utf-8")
     assert "only 30 sessions" in page
     assert "naive_test" in page
 
 
 def test_a_training_that_was_killed_was_tried_again(run):
     assert run["killed"] is not None
-    log = open(run["log"], encoding="utf-8").read()
-    assert "Retrying" in log
-    assert run["succeeded"]
+    said = [it.partition(MARK)[2] for it in Path(run["log"]).read_text(encoding="utf-8").splitlines() if MARK in it]
+    told = [json.loads(it) for it in said]
+    trained = [(it["ticker"], it["state"]) for it in told if it["step"] == "train" and it["model"] == "lstm"]
+    assert [state for _, state in trained].count("begins") == 3
+    assert sorted(ticker for ticker, state in trained if state == "done") == ["AAPL", "MSFT"]
 
 
 def test_what_passed_is_registered_beside_the_champion(run, home):
@@ -98,32 +114,47 @@ def test_what_passed_is_registered_beside_the_champion(run, home):
 
 def test_what_is_there_is_not_done_again_and_a_failure_leaves_the_others(run, data, home):
     before = {it: Registry(local_uri(home)).versions("XNYS", it) for it in ("AAPL", "MSFT")}
-    words = ("--tickers", "AAPL,MSFT,CAT", "--data", data, *SMALL, "--home", home, "--models", "ridge,nothing")
+    words = ("--tickers", "AAPL,MSFT,CAT", "--data", data, *SMALL, "--home", home, "--models", "ridge,lstm,nothing")
     done = pipelines("run", "retrain", "--local", *words, "--json")
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
     outcomes = {(it["ticker"], it["model"]): it["outcome"] for it in told["rows"]}
     assert outcomes["AAPL", "nothing"] == outcomes["MSFT", "nothing"] == "failed"
-    same = {(it["ticker"], it["model"]): it["outcome"] for it in run["rows"] if it["model"] == "ridge"}
+    same = {(it["ticker"], it["model"]): it["outcome"] for it in run["rows"] if it["model"]}
     assert {key: outcomes[key] for key in same} == same
-    assert "2 of 4 models failed" in done.stderr.strip().splitlines()[-1]
-    assert "validate" not in done.stderr  # taken from the cache
+    assert "2 of 6 models failed" in done.stderr.strip().splitlines()[-1]
+    for step in ("validate", "split", "evaluate", "train"):  # taken from the cache, or left out
+        assert f"{step:9} AAPL ridge" not in done.stderr
+        assert f"{step:9} " + " " * 16 not in done.stderr
     for ticker, versions in before.items():
         now = Registry(local_uri(home)).versions("XNYS", ticker)
         assert [it for it in now if CHAMPION in it.aliases] == [it for it in versions if CHAMPION in it.aliases]
 
 
 def test_features_are_made_anew(data, home):
-    done = pipelines("run", "backfill", "--local", "--tickers", "AAPL", "--data", data, "--home", home, "--param", "least=800")
+    done = pipelines(
+        "run", "backfill", "--local", "--tickers", "AAPL", "--data", data, "--home", home, "--param", "least=800"
+    )
     assert done.returncode == 0, done.stderr
     assert len(list((home / "pipelines" / "artifacts").glob("tickloom-backfill-*/features/frames/AAPL.parquet"))) == 1
 
 
 def test_a_run_without_anything_to_learn_from_ends_with_the_reason_and_a_report(data, home):
     done = pipelines(
-        "run", "evaluate-only", "--local", "--tickers", "CAT", "--data", data, "--home", home, "--models", "ridge", "--json"
+        "run",
+        "evaluate-only",
+        "--local",
+        "--tickers",
+        "CAT",
+        "--data",
+        data,
+        "--home",
+        home,
+        "--models",
+        "ridge",
+        "--json",
     )
     assert done.returncode == 1
     assert "no ticker can be learned from: CAT: only 30 sessions; 750 are needed" in done.stderr
     told = json.loads(done.stdout)
-    assert "only 30 sessions" in open(told["report"], encoding="utf-8").read()
+    assert "only 30 sessions" in Path(told["report"]).read_text(encoding="utf-8")

@@ -71,9 +71,7 @@ def test_training_asks_for_the_gpus_and_nodes_of_the_run(retrain):
     }
     pod = retrain.pod("train")
     assert pod["nodeSelector"] == {"nodeSelectorJson": {"componentInputParameter": "pipelinechannel--node_selector"}}
-    assert pod["tolerations"] == [
-        {"tolerationJson": {"componentInputParameter": "pipelinechannel--tolerations"}}
-    ]
+    assert pod["tolerations"] == [{"tolerationJson": {"componentInputParameter": "pipelinechannel--tolerations"}}]
 
 
 def test_no_other_step_takes_a_gpu(compiled):
@@ -88,7 +86,10 @@ def test_sizes_of_long_steps_are_parameters_and_reach_the_loop(compiled, file):
     found = compiled[file]
     for step in {"tune", "train", "evaluate"} & set(found.steps):
         resources = found.container(step)["resources"]
-        assert (resources["resourceCpuLimit"], resources["resourceMemoryLimit"]) == (parameter("cpu"), parameter("memory"))
+        assert (resources["resourceCpuLimit"], resources["resourceMemoryLimit"]) == (
+            parameter("cpu"),
+            parameter("memory"),
+        )
     for component in (HANDLER, LOOP):
         handed = set(found.spec["components"][component]["inputDefinitions"]["parameters"])
         assert {"pipelinechannel--cpu", "pipelinechannel--memory"} <= handed
@@ -123,7 +124,7 @@ def test_steps_are_tried_again_and_those_on_spot_nodes_more_often(compiled):
 def test_what_depends_on_the_world_is_never_taken_from_the_cache(compiled):
     for file in compiled.values():
         cached = {name for name, it in file.steps.items() if it["cachingOptions"].get("enableCache")}
-        always = {"look", "compare", "gate", "fair", "register", "report", "settle", "conclude"}
+        always = {"look", "pair", "compare", "gate", "fair", "register", "report", "settle", "conclude"}
         assert cached == set(file.steps) - always
 
 
@@ -146,7 +147,9 @@ def test_the_registry_is_asked_with_the_secret_and_the_store_with_its_own(retrai
     for step in ("look", "extract", "register"):
         (secret,) = retrain.pod(step)["secretAsVolume"]
         assert (secret["secretName"], secret["optional"]) == ("tickloom-cassandra", True)
-        assert {"name": "TICKLOOM_CASSANDRA_CREDENTIALS", "value": secret["mountPath"]} in retrain.container(step)["env"]
+        assert {"name": "TICKLOOM_CASSANDRA_CREDENTIALS", "value": secret["mountPath"]} in retrain.container(step)[
+            "env"
+        ]
     (addresses,) = retrain.pod("look")["configMapAsEnv"]
     assert (addresses["configMapName"], addresses["optional"]) == ("tickloom-retrain", True)
 
@@ -175,7 +178,10 @@ def test_kubeflow_draws_what_steps_make(retrain):
     kinds = {
         (step, name): it["artifactType"]["schemaTitle"]
         for step in retrain.steps
-        for name, it in retrain.spec["components"][f"comp-{step}"].get("outputDefinitions", {}).get("artifacts", {}).items()
+        for name, it in retrain.spec["components"][f"comp-{step}"]
+        .get("outputDefinitions", {})
+        .get("artifacts", {})
+        .items()
     }
     assert kinds["validate", "page"] == kinds["evaluate", "page"] == kinds["report", "page"] == "system.HTML"
     assert kinds["evaluate", "directions"] == "system.ClassificationMetrics"

@@ -63,7 +63,11 @@ class Handler(BaseHTTPRequestHandler):
             items = there[kind]
             if "filter" in query:
                 (predicate,) = json.loads(query["filter"][0])["predicates"]
-                items = [it for it in items if it["display_name"] == (predicate.get("stringValue") or predicate["string_value"])]
+                items = [
+                    it
+                    for it in items
+                    if it["display_name"] == (predicate.get("stringValue") or predicate["string_value"])
+                ]
             self.answer(200, {{"recurringruns": "recurringRuns"}.get(kind, kind): items, "total_size": len(items)})
 
     def do_POST(self):
@@ -169,7 +173,10 @@ def test_a_kubeflow_that_is_away_is_a_sentence(kubeflow):
         (("submit", "retrain"), "--tickers is missing"),
         (("submit", "retrain", "--tickers", "AAPL,AAPL"), "each named once"),
         (("submit", "retrain", "--tickers", "AAPL,ATW"), "are of XCAS, XNYS; a run is of one market"),
-        (("submit", "backfill", "--tickers", "AAPL", "--models", "ridge"), "backfill takes no models; it takes folder,"),
+        (
+            ("submit", "backfill", "--tickers", "AAPL", "--models", "ridge"),
+            "backfill takes no models; it takes folder,",
+        ),
         (("submit", "nightly", "--tickers", "AAPL"), "pipeline 'nightly' is unknown; known: retrain, backfill"),
         (("submit", "retrain", "--tickers", "AAPL", "--pool", "moon"), "pool 'moon' is unknown; known: gke"),
         (("submit", "retrain", "--tickers", "AAPL", "--param", "seed"), "must be NAME=VALUE, such as seed=7"),

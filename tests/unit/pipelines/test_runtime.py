@@ -76,11 +76,12 @@ def test_an_accident_is_never_forgiven(steps, tmp_path):
 
 def test_pairs_are_tickers_with_models():
     facts = {"ok": ["AAPL", "MSFT"], "skipped": {}}
-    found = runtime.pairs(facts, ["lstm", "ridge"], "d")
+    found = runtime.pairs(facts, ["lstm", "ridge"], {"lstm": {"epochs": 2.0}}, "d")
     assert [(it["ticker"], it["model"]) for it in found] == [
         ("AAPL", "lstm"), ("AAPL", "ridge"), ("MSFT", "lstm"), ("MSFT", "ridge"),
     ]  # fmt: skip
     assert {it["digest"] for it in found} == {"d"}
+    assert [it["options"] for it in found[:2]] == ['{"epochs": 2}', "{}"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_pairs_are_tickers_with_models():
 )
 def test_without_pairs_a_run_ends_with_the_reason(ok, models, said):
     with pytest.raises(TickloomError, match=said):
-        runtime.pairs({"ok": ok, "skipped": {"X": "only 12 sessions"}}, models, "d")
+        runtime.pairs({"ok": ok, "skipped": {"X": "only 12 sessions"}}, models, {}, "d")
 
 
 def test_a_checkpoint_outlives_the_run_where_there_is_a_place_for_it(monkeypatch, tmp_path):
