@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,11 +11,11 @@ import typer
 
 from tickloom.cli.forecasting import Horizon, Mlflow, Options, Seed, orderly
 from tickloom.cli.options import AsJson, Home, Market
+from tickloom.cli.pipelined import show, tell
 from tickloom.cli.pipelining import Arms, Limits, Models, Param, SettingsFile, Tickers, own_environment, parameters
 from tickloom.errors import ConfigurationError, TickloomError
 
 if TYPE_CHECKING:
-    from pipelines.local import Finished
     from pipelines.remote import Kubeflow
 
 app = typer.Typer(
@@ -148,8 +147,8 @@ def run(
     folder = _home(home) / "pipelines"
     called = f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
     with _store(home, needed=not data):
-        done = here.run(pipeline, given, folder, called, cache=cache, tell=_tell)
-    _show(done, called, time.monotonic() - begun, as_json)
+        done = here.run(pipeline, given, folder, called, cache=cache, tell=tell)
+    show(done, called, time.monotonic() - begun, as_json)
     if not done.succeeded:
         raise TickloomError(f"{done.why}; all that was said: {done.log}")
 
@@ -317,32 +316,3 @@ class _store:  # noqa: N801
 
     def __exit__(self, *_: object) -> None:
         return None
-
-
-def _tell(facts: Mapping[str, Any]) -> None:
-    what = " ".join(str(facts[it]) for it in ("ticker", "model") if it in facts)
-    took = f" in {facts['seconds']:.1f} s" if "seconds" in facts else ""
-    why = f": {facts['why']}" if "why" in facts else ""
-    if facts["state"] != "begins":
-        typer.echo(f"{facts['step']:9} {what:16} {facts['state']}{took}{why}", err=True)
-
-
-def _show(done: "Finished", called: str, seconds: float, as_json: bool) -> None:
-    rows = done.facts.get("rows", [])
-    if as_json:
-        told = {
-            "run": called, "succeeded": done.succeeded, "why": done.why, "seconds": round(seconds, 3), "rows": rows,
-            "counts": done.facts.get("counts", {}), "report": str(done.report) if done.report else None,
-            "log": str(done.log),
-        }  # fmt: skip
-        typer.echo(json.dumps(told))
-        return
-    if rows:
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table("ticker", "model", "outcome", "verdict", "why")
-        for row in rows:
-            table.add_row(*(str(row.get(it) or "–") for it in ("ticker", "model", "outcome", "verdict", "why")))
-        Console(markup=False).print(table)
-    typer.echo(f"{called}: {seconds:.0f} s" + (f"; report: {done.report}" if done.report else ""))

@@ -1,0 +1,41 @@
+"""How ``tickloom pipelines run`` tells of a run: a line for each step, and a table in the end."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.local import Finished
+
+
+def tell(facts: Mapping[str, Any]) -> None:
+    """Write a line for a step that ended."""
+    what = " ".join(str(facts[it]) for it in ("ticker", "model") if it in facts)
+    took = f" in {facts['seconds']:.1f} s" if "seconds" in facts else ""
+    why = f": {facts['why']}" if "why" in facts else ""
+    if facts["state"] != "begins":
+        typer.echo(f"{facts['step']:9} {what:16} {facts['state']}{took}{why}", err=True)
+
+
+def show(done: "Finished", called: str, seconds: float, as_json: bool) -> None:
+    """Print what became of each ticker and model."""
+    rows = done.facts.get("rows", [])
+    if as_json:
+        told = {
+            "run": called, "succeeded": done.succeeded, "why": done.why, "seconds": round(seconds, 3), "rows": rows,
+            "counts": done.facts.get("counts", {}), "report": str(done.report) if done.report else None,
+            "log": str(done.log),
+        }  # fmt: skip
+        typer.echo(json.dumps(told))
+        return
+    if rows:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table("ticker", "model", "outcome", "verdict", "why")
+        for row in rows:
+            table.add_row(*(str(row.get(it) or "–") for it in ("ticker", "model", "outcome", "verdict", "why")))
+        Console(markup=False).print(table)
+    typer.echo(f"{called}: {seconds:.0f} s" + (f"; report: {done.report}" if done.report else ""))
