@@ -26,10 +26,11 @@ NAMES = {
     "memory": "the application's memory over a long run",
     "forecast": "whether verdicts are true, and how fast forecasts are made",
     "experiment": "how often the evidence that promotes errs, and how often it finds",
+    "drift": "how often a calm market is retrained on, and how soon a louder one is found",
     "serve": "forecasts over HTTP, also in trouble",
     "operator": "the operator with 1,000 jobs, against the cluster of KUBECONFIG with nodes that kwok simulates",
 }
-ALONE = ("experiment", "forecast", "indicators", "operator")
+ALONE = ("drift", "experiment", "forecast", "indicators", "operator")
 """Those that need neither Kafka nor Cassandra."""
 PAGE = Path("docs/benchmarks.md")
 
@@ -54,7 +55,7 @@ def bench(
     except ImportError as error:
         raise TickloomError(
             f"tickloom bench {name} needs {error.name}: install the extras with "
-            "`pip install tickloom[stream,operator,train]`"
+            "`pip install tickloom[stream,operator,train,monitor]`"
         ) from None
     result = run(_say) if name in ALONE else _with_stack(run)
     if record:

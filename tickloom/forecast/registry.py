@@ -246,8 +246,34 @@ class Registry:
             )
         return chosen[0]
 
+    def log_folder(
+        self, experiment: str, name: str, folder: Path, *, tags: Mapping[str, str], metrics: Mapping[str, float]
+    ) -> str:
+        """Write the files of a folder into a run of an experiment of any name, and return the run's id.
+
+        Raises
+        ------
+        TickloomError
+            MLflow does not answer; the folder stays.
+        """
+        from mlflow.entities import Metric
+
+        with self._reachable():
+            run = str(self._client.create_run(self._named(experiment), run_name=name, tags=dict(tags)).info.run_id)
+            try:
+                told = [Metric(key, value, 0, 0) for key, value in metrics.items() if math.isfinite(value)]
+                self._client.log_batch(run, metrics=told)
+                self._client.log_artifacts(run, str(folder))
+                self._client.set_terminated(run, "FINISHED")
+            except BaseException:
+                self._fail(run)
+                raise
+            return run
+
     def _experiment(self, manifest: Manifest) -> str:
-        name = f"tickloom/{manifest.market}/{manifest.ticker}"
+        return self._named(f"tickloom/{manifest.market}/{manifest.ticker}")
+
+    def _named(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)

@@ -14,9 +14,9 @@ import structlog
 from tickloom.errors import TickloomError
 from tickloom.experiment.adaptation import Misses
 from tickloom.forecast.history import Floats
-from tickloom.forecast.models.onnx import OnnxModel
+from tickloom.forecast.models.onnx import OnnxModel, windows_of
 from tickloom.serving.cutoffs import Cutoff, Cutoffs, TooEarlyError
-from tickloom.serving.packages import Key, Package, Packages, windows_of
+from tickloom.serving.packages import Key, Package, Packages
 from tickloom.serving.wire import Asked, Made, Wanted
 
 log = structlog.get_logger(__name__)

@@ -142,8 +142,3 @@ class Packages:
                 if not (place / package.MANIFEST).is_file():
                     shutil.rmtree(place, ignore_errors=True)
                     (Path(part) / ARTIFACTS).rename(place)
-
-
-def windows_of(model: OnnxModel, values: Floats, row: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
-    """Return what a graph reads at a row: float32[window, k]."""
-    return np.ascontiguousarray(values[row - model.window + 1 : row + 1], np.float32)

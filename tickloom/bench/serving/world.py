@@ -102,7 +102,7 @@ class World:
     def windows(self) -> dict[str, "np.ndarray[Any, np.dtype[np.float32]]"]:
         """Return what the first version of each ticker reads at its last close: float32[window, k]."""
         from tickloom.forecast.histories import from_file
-        from tickloom.serving.packages import windows_of
+        from tickloom.forecast.models.onnx import windows_of
 
         found = {}
         for name in self.names:

@@ -215,3 +215,8 @@ class OnnxModel(Model):
 
     def _unfitted(self) -> TickloomError:
         return TickloomError(f"{self.name}: was neither fitted nor loaded; fit it, or load a saved one")
+
+
+def windows_of(model: OnnxModel, values: Floats, row: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Return what a graph reads at a row: float32[window, k]."""
+    return np.ascontiguousarray(values[row - model.window + 1 : row + 1], np.float32)

@@ -1,0 +1,121 @@
+"""Whether a model is to be trained again: from findings to one answer with its reason. No clock, no files."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from tickloom.errors import ConfigurationError
+from tickloom.monitor.findings import Finding, worst
+
+Rule = Literal["both", "any", "drift", "loss"]
+FALSE_ALARMS = 2.5
+FEATURE_LEVEL = 0.1
+COOL_DOWN = 120
+"""Sessions, half a year: twice the slow window, so that a loud quarter is told once."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When to train again.
+
+    Parameters
+    ----------
+    rule
+        ``both``: drift and matured losses agree; ``any``: one of them is enough; ``drift`` or ``loss``: that one alone.
+    false_alarms
+        A year, of returns that did not change, and as many of losses. With ``both`` the two have to err at the same
+        time, so each may err often; for the other rules take 0.5.
+    feature_level
+        Share of years without any change in which a feature may look changed, over all features together.
+    cool_down
+        Sessions after a retraining in which there is no other.
+
+    Raises
+    ------
+    ConfigurationError
+        A value is outside of what it may be.
+    """
+
+    rule: Rule = "both"
+    false_alarms: float = FALSE_ALARMS
+    feature_level: float = FEATURE_LEVEL
+    cool_down: int = COOL_DOWN
+
+    def __post_init__(self) -> None:
+        if self.rule not in get_args(Rule):
+            raise ConfigurationError(f"policy: rule {self.rule!r} is unknown; known: {', '.join(get_args(Rule))}")
+        if not 0 < self.feature_level < 1:
+            raise ConfigurationError(f"policy: feature_level {self.feature_level} must lie between 0 and 1")
+        if not 0 < self.false_alarms < math.inf:
+            raise ConfigurationError(f"policy: false_alarms {self.false_alarms} a year must be above 0, such as 0.5")
+        if self.cool_down < 0:
+            raise ConfigurationError(f"policy: cool_down {self.cool_down} must be 0 sessions or more")
+
+    @property
+    def level(self) -> float:
+        """Share of years with an alarm, where alarms come by themselves ``false_alarms`` times a year."""
+        return 1 - math.exp(-self.false_alarms)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a policy says of some findings.
+
+    Attributes
+    ----------
+    retrain : bool
+    why : str
+        One sentence.
+    evidence : dict of str to float
+        Adjusted p-values and values of what decided.
+    """
+
+    retrain: bool
+    why: str
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+
+def decide(findings: Sequence[Finding], policy: Policy | None = None, since: int | None = None) -> Decision:
+    """Decide for one ticker's model.
+
+    Parameters
+    ----------
+    findings
+        Of one ticker, adjusted; of one look.
+    policy
+        By default ``Policy()``.
+    since
+        Sessions since the last retraining; None where there was none.
+    """
+    policy = Policy() if policy is None else policy
+    target, features, losses = (worst(findings, it) for it in ("target", "features", "losses"))
+    moved = [it for it in (target,) if it is not None and it.adjusted <= policy.level]
+    moved += [it for it in (features,) if it is not None and it.adjusted <= policy.feature_level]
+    hurt = [losses] if losses is not None and losses.adjusted <= policy.level else []
+    evidence = {
+        f"{it.family}_{what}": value
+        for it in (target, features, losses)
+        if it is not None
+        for what, value in (("p", it.adjusted), ("value", it.value), ("limit", it.limit))
+    }
+    drifted, lost = bool(moved), bool(hurt)
+    wanted = {"both": drifted and lost, "any": drifted or lost, "drift": drifted, "loss": lost}[policy.rule]
+    said = _said(moved, "drift") + "; " + _said(hurt, "matured losses", known=losses is not None)
+    if not wanted:
+        return Decision(False, f"{said}: rule {policy.rule} asks for {_ASKED[policy.rule]}", evidence)
+    if since is not None and since < policy.cool_down:
+        return Decision(
+            False, f"{said}: trained {since} sessions ago, and cool_down is {policy.cool_down} sessions", evidence
+        )
+    return Decision(True, f"{said}: rule {policy.rule} is met", evidence)
+
+
+_ASKED = {"both": "both", "any": "one of them", "drift": "drift", "loss": "losses"}
+
+
+def _said(findings: Sequence[Finding], what: str, *, known: bool = True) -> str:
+    if not findings:
+        return f"no sign of {what}" if known else f"no {what} are known"
+    told = ", ".join(f"{it.statistic} of {it.subject} (p {it.adjusted:.3g})" for it in findings)
+    return f"{what}: {told}"
