@@ -98,8 +98,8 @@ def served(history: History, model: Model, manifest: Manifest, forecasts: Iterab
     Parameters
     ----------
     history
-        From the same first session on as the service read, which in the store is the ticker's first bar: averages without
-        an end remember where they began.
+        From the same first session on as the service read, which in the store is the ticker's first bar: averages
+        without an end remember where they began.
     forecasts
         Of that version, any horizon; one of each cutoff is looked at. Those of cutoffs that the history lacks are left
         out, as are those without a hash.
