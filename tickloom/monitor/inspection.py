@@ -18,6 +18,7 @@ from tickloom.monitor.decision import Decision, Policy, decide
 from tickloom.monitor.findings import Finding, adjusted
 from tickloom.monitor.intervals import Coverage, coverage, judged
 from tickloom.monitor.spans import RECENT, REFERENCE, Spans, spans
+from tickloom.monitor.thresholds import PATHS
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def inspect(
     recent: int = RECENT,
     trained: int | None = None,
     features: bool = True,
+    paths: int = PATHS,
 ) -> Inspection:
     """Look at returns, features and losses of one ticker after its last session, and decide.
 
@@ -93,13 +95,15 @@ def inspect(
         the newest sessions begin.
     features
         Look at features, too: some 20 times as long.
+    paths
+        Made years behind each threshold.
 
     Raises
     ------
     TickloomError
         There are too few sessions, or too few forecasts have matured.
     """
-    windows: dict[str, Any] = {"reference": reference, "recent": recent, "trained": trained}
+    windows: dict[str, Any] = {"reference": reference, "recent": recent, "trained": trained, "paths": paths}
     frame = feature_frame(history)
     found = [watch.of_returns(history, **windows)]
     found += watch.of_features(frame, **windows) if features else []
