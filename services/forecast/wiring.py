@@ -30,6 +30,7 @@ from tickloom.store.lazy import LazySession, StoreAwayError
 log = structlog.get_logger(__name__)
 breakers: list[Breaker] = []
 """Of this process; none where no store is read."""
+_said: set[str] = set()
 
 
 def registry() -> Registry:
@@ -86,7 +87,9 @@ def ledger(session: LazySession | None, metrics: CollectorRegistry) -> LedgerWri
         return None
     kafka = _known("Kafka", kafka_address)
     if session is None and kafka is None:
-        log.warning("no forecast is written down: neither Cassandra nor Kafka is known")
+        if "ledger" not in _said:
+            _said.add("ledger")
+            log.warning("no forecast is written down: neither Cassandra nor Kafka is known")
         return None
     producer = None
     if kafka is not None:
@@ -100,7 +103,9 @@ def _known(what: str, address: Callable[[], str]) -> str | None:
     try:
         return address()
     except TickloomError as error:
-        log.info(f"{what} is left out", why=str(error))
+        if what not in _said:  # it is looked for again and again
+            _said.add(what)
+            log.info(f"{what} is left out", why=str(error))
         return None
 
 

@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+import structlog
+from prometheus_client import CollectorRegistry
 
 from services.forecast import wiring
 from services.forecast.front import Front
@@ -130,3 +132,21 @@ def test_a_store_whose_address_is_known_later_is_taken_up(place, monkeypatch):
     front._stores_s = 0.0
     front._find_stores()
     assert found == [None, "store"]
+
+
+def test_what_is_looked_for_again_and_again_is_said_once(monkeypatch):
+    def nowhere():
+        raise TickloomError("nothing runs")
+
+    monkeypatch.setattr(wiring, "serve_settings", lambda: ServeSettings(ledger=True))
+    monkeypatch.setattr(wiring, "_said", set())
+    monkeypatch.setattr(wiring, "cassandra_address", nowhere)
+    monkeypatch.setattr(wiring, "kafka_address", nowhere)
+    with structlog.testing.capture_logs() as said:
+        for _ in range(3):
+            assert wiring.ledger(wiring.store(), CollectorRegistry()) is None
+    assert [it["event"] for it in said] == [
+        "Cassandra is left out",
+        "Kafka is left out",
+        "no forecast is written down: neither Cassandra nor Kafka is known",
+    ]
