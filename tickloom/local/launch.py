@@ -90,18 +90,24 @@ def _start(
     if "cassandra" in missing:  # first: it takes longer, and Kafka's format runs meanwhile
         if done := cassandra.prepare(home, state.ports):
             say(done)
-        started["cassandra"] = _spawn(home, "cassandra", cassandra.command(home, java, sets["cassandra"]))
+        _spawn(home, "cassandra", cassandra.command(home, java, sets["cassandra"]), started)
     if "kafka" in missing:
         kafka.prepare(home, java, sets["kafka"], state)
         save(home, state)
-        started["kafka"] = _spawn(home, "kafka", kafka.command(home, java, sets["kafka"]))
+        _spawn(home, "kafka", kafka.command(home, java, sets["kafka"]), started)
 
 
-def _spawn(home: Path, part: str, command: list[str]) -> psutil.Process:
+def _spawn(home: Path, part: str, command: list[str], started: Running) -> None:
+    """Start a server and note it in `started`, in a thread, where no signal comes between the two."""
     log = home / "logs" / f"{part}.log"
     if log.exists():
         log.replace(log.with_name(f"{part}.previous.log"))
-    return process.spawn(home, part, command, home / "logs" / f"{part}.out")
+
+    def note() -> None:
+        started[part] = process.spawn(home, part, command, home / "logs" / f"{part}.out")
+
+    with ThreadPoolExecutor(1) as pool:  # whose end waits for the thread, also when a signal ends the wait
+        pool.submit(note).result()
 
 
 def _wait(home: Path, state: State, there: Running, timeout_s: float, say: Progress) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import os
 import signal
 import socket
 import subprocess
@@ -211,6 +212,23 @@ def test_an_interrupted_up_stops_what_it_started_and_the_next_one_works(home, ru
     assert start.wait(60) != 0
     assert [part.condition for part in status(home)] == ["stopped", "stopped"]
     assert rows(up(home)) >= {1, 2}
+
+
+def test_a_server_that_a_signal_meets_while_it_is_started_is_stopped_too(home, running, monkeypatch):
+    down(home)
+    spawn = process.spawn
+
+    def interrupted(*of):
+        child = spawn(*of)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)  # the signal is dealt with before the child is known
+        return child
+
+    monkeypatch.setattr(process, "spawn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        up(home)
+
+    assert [part.condition for part in status(home)] == ["stopped", "stopped"]
 
 
 def test_a_broker_that_cannot_start_says_why_and_leaves_nothing_running(home, running):
