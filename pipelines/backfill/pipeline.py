@@ -8,6 +8,7 @@ from pipelines.components import ending
 from pipelines.placement import Placement
 from pipelines.preparing import prepare
 from pipelines.settings import Settings
+from tickloom.retrain.usual import LEAST
 
 NAME = "tickloom-backfill"
 
@@ -23,7 +24,7 @@ def build(settings: Settings) -> Any:
         tickers: list,
         market: str = "XNYS",
         folder: str = "",
-        least: int = 750,
+        least: int = LEAST,
         trigger: str = "asked for",
         policy: str = "",
     ) -> None:

@@ -8,6 +8,7 @@ from pipelines.components import ending, learning
 from pipelines.placement import Placement
 from pipelines.preparing import divide, prepare
 from pipelines.settings import Settings
+from tickloom.retrain.usual import FOLDS, GATE, HORIZON, LEAST, MODELS, TEST
 
 NAME = "tickloom-evaluate-only"
 
@@ -19,14 +20,14 @@ def build(settings: Settings) -> Any:
     def evaluate_only(
         tickers: list,
         market: str = "XNYS",
-        models: list = ["lstm", "ridge"],  # noqa: B006
+        models: list = [*MODELS],  # noqa: B006
         options: dict = {},  # noqa: B006
         folder: str = "",
-        least: int = 750,
-        horizon: int = 5,
-        folds: int = 4,
-        test: int = 125,
-        gate: int = 60,
+        least: int = LEAST,
+        horizon: int = HORIZON,
+        folds: int = FOLDS,
+        test: int = TEST,
+        gate: int = GATE,
         trials: int = 0,
         seed: int = 0,
         trigger: str = "asked for",

@@ -27,10 +27,11 @@ NAMES = {
     "forecast": "whether verdicts are true, and how fast forecasts are made",
     "experiment": "how often the evidence that promotes errs, and how often it finds",
     "drift": "how often a calm market is retrained on, and how soon a louder one is found",
+    "pipeline": "a retraining of two tickers as a pipeline on this machine, beside the same called directly",
     "serve": "forecasts over HTTP, also in trouble",
     "operator": "the operator with 1,000 jobs, against the cluster of KUBECONFIG with nodes that kwok simulates",
 }
-ALONE = ("drift", "experiment", "forecast", "indicators", "operator")
+ALONE = ("drift", "experiment", "forecast", "indicators", "operator", "pipeline")
 """Those that need neither Kafka nor Cassandra."""
 PAGE = Path("docs/benchmarks.md")
 

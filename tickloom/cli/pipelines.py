@@ -14,6 +14,7 @@ from tickloom.cli.options import AsJson, Home, Market
 from tickloom.cli.pipelined import show, tell
 from tickloom.cli.pipelining import Arms, Limits, Models, Param, SettingsFile, Tickers, own_environment, parameters
 from tickloom.errors import ConfigurationError, TickloomError
+from tickloom.retrain.usual import FOLDS, GATE, HORIZON, TEST
 
 if TYPE_CHECKING:
     from pipelines.remote import Kubeflow
@@ -93,10 +94,10 @@ def run(
     data: Data = None,
     models: Models = None,
     market: Market = None,
-    horizon: Horizon = 5,
-    folds: Folds = 4,
-    test: Test = 125,
-    gate: Gate = 60,
+    horizon: Horizon = HORIZON,
+    folds: Folds = FOLDS,
+    test: Test = TEST,
+    gate: Gate = GATE,
     trials: Trials = 0,
     seed: Seed = 0,
     option: Options = None,

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from tickloom.errors import TickloomError
+from tickloom.retrain.usual import MODELS
 
 Tickers = Annotated[str | None, typer.Option(help="Tickers with commas between: AAPL,MSFT.")]
 Models = Annotated[str | None, typer.Option(help="Names of models with commas between: lstm,ridge.")]
@@ -95,7 +96,7 @@ def parameters(
     if option:
         from tickloom.cli.forecasting import parsed_options
 
-        found["options"] = parsed_options(option, found.get("models", ["lstm", "ridge"]))
+        found["options"] = parsed_options(option, found.get("models", list(MODELS)))
     if limit:
         found["limits"] = {
             name: _number("--limit", name, it) for name, it in pairs("--limit", limit, "ratio=1.02").items()

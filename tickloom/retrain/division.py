@@ -14,6 +14,7 @@ from tickloom.forecast.models import BASELINES, make
 from tickloom.market.sessions import day_of
 from tickloom.retrain import extraction, featuring, results
 from tickloom.retrain.results import Facts
+from tickloom.retrain.usual import FOLDS, GATE, HORIZON, TEST
 
 STEP = "split"
 FILE = "plan.json"
@@ -22,7 +23,14 @@ LEAST_GATE = 20
 
 
 def split(
-    *, featured: Path, market: str, out: Path, horizon: int = 5, folds: int = 4, test: int = 125, gate: int = 60
+    *,
+    featured: Path,
+    market: str,
+    out: Path,
+    horizon: int = HORIZON,
+    folds: int = FOLDS,
+    test: int = TEST,
+    gate: int = GATE,
 ) -> Facts:
     """Divide each ticker's sessions, and write ``plan.json``.
 

@@ -26,9 +26,9 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path) -> Facts:
     Returns
     -------
     dict
-        ``rows``, one for each ticker and model: ``outcome`` (``registered``, ``passed``, ``refused``, ``failed``,
-        ``unfinished`` or ``skipped``), ``why`` and figures; ``skipped`` by ticker; ``failed``, a list; and ``counts``
-        by outcome.
+        ``rows``, one for each ticker and model: ``outcome`` (``registered``, ``passed``, ``refused``, ``judged`` where
+        nothing was trained, ``failed``, ``unfinished`` or ``skipped``), ``why`` and figures; ``skipped`` by ticker;
+        ``failed``, a list; and ``counts`` by outcome.
     """
     skipped: dict[str, str] = {}
     for it in parts:
@@ -76,11 +76,12 @@ def _row(
         (it for it in parts if it.get("ticker") == ticker and it.get("model") == model and it.get("failed")), None
     )
     gate, registered = mine.get("gate"), mine.get("register")
-    row = {
+    outcome, why = _outcome(model, mine, broken, fairness)
+    return {
         "ticker": ticker,
         "model": model,
-        "outcome": "unfinished",
-        "why": "",
+        "outcome": outcome,
+        "why": why,
         "verdict": mine.get("evaluate", {}).get("verdict"),
         "sessions": mine.get("train", {}).get("sessions"),
         "last_day": mine.get("train", {}).get("last_day"),
@@ -89,19 +90,29 @@ def _row(
         "champion": gate["champion"]["model"] if gate else None,
         "version": registered.get("version") if registered else None,
     }
+
+
+def _outcome(
+    model: str, mine: Mapping[str, Any], broken: Mapping[str, Any] | None, fairness: Mapping[str, Any] | None
+) -> tuple[str, str]:
+    """Return how far a ticker and model came, and why no further."""
+    gate, registered = mine.get("gate"), mine.get("register")
     if broken is not None:
-        return {**row, "outcome": "failed", "why": f"{broken['step']}: {broken['failed']}"}
-    if registered is not None and registered["registered"]:
+        found = "failed", f"{broken['step']}: {broken['failed']}"
+    elif registered is not None and registered["registered"]:
         named = f", {registered['alias']}" if registered.get("alias") else ""
-        return {**row, "outcome": "registered", "why": f"{registered['name']} version {registered['version']}{named}"}
-    if gate is not None and not gate["passed"]:
-        return {**row, "outcome": "refused", "why": "; ".join(_said(it) for it in gate["checks"] if not it["passed"])}
-    if gate is not None and fairness is not None and not fairness["passed"].get(model, True):
-        why = next(it["why"] for it in fairness["checks"] if it["name"] == model)
-        return {**row, "outcome": "refused", "why": f"fair: {why}"}
-    if gate is not None:
-        return {**row, "outcome": "passed", "why": "the gate passed it, and it was not registered"}
-    return row
+        found = "registered", f"{registered['name']} version {registered['version']}{named}"
+    elif gate is not None and not gate["passed"]:
+        found = "refused", "; ".join(_said(it) for it in gate["checks"] if not it["passed"])
+    elif gate is not None and fairness is not None and not fairness["passed"].get(model, True):
+        found = "refused", "fair: " + next(it["why"] for it in fairness["checks"] if it["name"] == model)
+    elif gate is not None:
+        found = "passed", "the gate passed it, and it was not registered"
+    elif "evaluate" in mine and "train" not in mine:
+        found = "judged", "nothing was to be trained"
+    else:
+        found = "unfinished", ""
+    return found
 
 
 def _said(check: Mapping[str, Any]) -> str:

@@ -12,12 +12,13 @@ from tickloom.forecast.history import History
 from tickloom.market.sessions import day_of, days_of, session_table
 from tickloom.retrain import extraction, pages, results
 from tickloom.retrain.results import Facts
+from tickloom.retrain.usual import LEAST
 
 STEP = "validate"
 FILE = "validation.json"
 
 
-def validate(*, extracted: Path, market: str, out: Path, least: int = 750) -> Facts:
+def validate(*, extracted: Path, market: str, out: Path, least: int = LEAST) -> Facts:
     """Judge each ticker's bars; one that cannot be learned from is skipped with the reason, and the others go on.
 
     Parameters

@@ -7,15 +7,31 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from pipelines.runtime import MARK
 from tests.pipelining import ROOT, pipelines, require_environment
+from tickloom.forecast import package
 from tickloom.forecast.registry import CHAMPION, Registry, local_uri
+from tickloom.retrain import steps
+from tickloom.retrain.division import case
 
 SESSIONS = 900
-SMALL = ("--folds", 2, "--test", 60, "--option", "lstm.epochs=3", "--param", "least=800", "--cache")
+SMALL = (
+    "--folds",
+    2,
+    "--test",
+    60,
+    "--option",
+    "lstm.epochs=3",
+    "--option",
+    "lstm.shrink=false",
+    "--param",
+    "least=800",
+    "--cache",
+)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +117,31 @@ def test_a_training_that_was_killed_was_tried_again(run):
     trained = [(it["ticker"], it["state"]) for it in told if it["step"] == "train" and it["model"] == "lstm"]
     assert [state for _, state in trained].count("begins") == 3
     assert sorted(ticker for ticker, state in trained if state == "done") == ["AAPL", "MSFT"]
+
+
+def test_the_training_that_was_killed_ends_with_the_same_model(run, home, tmp_path):
+    said = {(it["step"], it.get("ticker"), it.get("model")): folder for folder, it in results(home)}
+    bars, plan = said["extract", None, None], said["split", None, None]
+    for ticker in ("AAPL", "MSFT"):
+        told = steps.train(
+            ticker=ticker, model="lstm", market="XNYS", extracted=bars, plan=plan,
+            tuned=said["tune", ticker, "lstm"], out=tmp_path / ticker,
+        )  # fmt: skip
+        assert len(told["epochs"]) == 3
+        found = case(ticker, bars, plan, "XNYS")
+        rows = np.arange(SESSIONS - 60, SESSIONS)
+        whole, theirs = (
+            package.read(it)[0].predict(found.frame, rows).mean
+            for it in (tmp_path / ticker, said["train", ticker, "lstm"])
+        )
+        np.testing.assert_allclose(theirs, whole, rtol=0, atol=1e-6)
+        assert np.abs(whole).max() > 1e-6  # and they are forecasts
+
+
+def results(home):
+    """Yield the folder and the result of each step of the first run."""
+    for path in sorted((home / "pipelines" / "artifacts").rglob("result.json")):
+        yield path.parent, json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_what_passed_is_registered_beside_the_champion(run, home):

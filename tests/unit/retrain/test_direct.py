@@ -28,6 +28,7 @@ def done(market_data, tmp_path_factory):
     told = retrain(
         tickers=["AAPL", "MSFT", "CVX", "JPM"], market="XNYS", out=root / "out", mlflow=uri, models=["ar1", "lstm"],
         data=data, horizon=2, folds=2, test=60, options={"lstm": {**SMALL, "window": 900}}, arms={"ar1": "simple"},
+        jobs=2,
     )  # fmt: skip
     return told, uri, root / "out"
 
@@ -75,12 +76,13 @@ def test_a_report_is_made_of_whatever_is_there(tmp_path):
             {"step": "extract", "failed": "no Cassandra"},
             {"step": "train", "ticker": "AAPL", "model": "lstm", "sessions": 10, "last_day": "2020-01-02"},
             {"step": "split", "skipped": {"CVX": "<too short>"}},
+            {"step": "evaluate", "ticker": "AAPL", "model": "ridge", "verdict": "worse"},
             {"step": "gate", "ticker": "MSFT", "model": "ridge", "failed": "no such folder"},
         ],
         out=tmp_path,
     )
     assert [(it["ticker"], it["outcome"]) for it in told["rows"]] == [
-        ("AAPL", "unfinished"), ("MSFT", "failed"), ("CVX", "skipped"),
+        ("AAPL", "unfinished"), ("AAPL", "judged"), ("MSFT", "failed"), ("CVX", "skipped"),
     ]  # fmt: skip
     page = (tmp_path / "report.html").read_text()
     assert "&lt;too short&gt;" in page

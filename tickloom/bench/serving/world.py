@@ -60,7 +60,7 @@ class World:
         errors = _errors()
         for number, name in enumerate(self.names):
             mine = made_history(SESSIONS, 0.0, number)
-            _write_prices(self.prices / f"{name}.csv", mine)
+            write_prices(self.prices / f"{name}.csv", mine)
             manifest = _manifest(model, frame, history, name)
             for arm in range(len(ARMS)):
                 place = self.fetched / MARKET / name / str(arm + 1)
@@ -125,7 +125,8 @@ def _errors() -> ConformalResiduals:
     return ConformalResiduals("lstm", "enbpi", LEVELS, True, scores, np.tile([1 - it for it in LEVELS], (HORIZON, 1)))
 
 
-def _write_prices(path: Path, history: History) -> None:
+def write_prices(path: Path, history: History) -> None:
+    """Write a ticker's daily bars as ``--data`` reads them."""
     columns = {name: getattr(history, name) for name in ("open", "high", "low", "close", "volume")}
     dates = [day_of(int(day)).isoformat() for day in history.day]
     pd.DataFrame({"date": dates, **columns}).to_csv(path, index=False)

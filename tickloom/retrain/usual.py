@@ -1,0 +1,11 @@
+"""What a retraining takes where nothing else is said."""
+
+MODELS = ("lstm", "ridge")
+HORIZON = 5
+"""Sessions ahead."""
+FOLDS, TEST = 2, 250
+"""Of the walk-forward: a model is fitted anew for each year of cutoffs, two years in all."""
+GATE = 60
+"""Last sessions, held back from learning and tuning."""
+LEAST = 750
+"""Sessions that a ticker must have."""
