@@ -18,10 +18,12 @@ from tickloom.errors import TickloomError
 from tickloom.forecast.features import FeatureFrame
 from tickloom.forecast.folds import Fold, Plan
 from tickloom.forecast.models import make
+from tickloom.forecast.models.networks import Network
 from tickloom.retrain import results, spaces
 from tickloom.retrain.division import Case, case
 from tickloom.retrain.results import Facts
 from tickloom.retrain.sharpe import Returns, deflated, expected_maximum
+from tickloom.retrain.usual import PATIENCE
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -57,7 +59,8 @@ def tune(
         SQLite file, or an address that Optuna knows, for a study that outlives the process; by default a file in
         ``out``. A study belongs to one ticker, model, horizon, seed, set of given options and the bars tuned on.
     options
-        Of the model, such as ``epochs``; they are not tried.
+        Of the model, such as ``epochs``; they are not tried. A network's ``patience`` is ``usual.PATIENCE`` where it
+        is not among them.
 
     Returns
     -------
@@ -71,9 +74,10 @@ def tune(
     TickloomError
         The model or an option is unknown.
     """
-    given = dict(options or {})
     found = case(ticker, extracted, plan, market)
-    make(model, found.horizon, **given)
+    given = dict(options or {})
+    if isinstance(make(model, found.horizon, **given), Network):
+        given.setdefault("patience", PATIENCE)
     facts: Facts = {
         "ticker": ticker, "model": model, "market": market, "seed": seed, "options": given, "trials": 0, "pruned": 0,
         "best": None, "value": None, "sharpes": [], "deflated_sharpe": None, "why": "",

@@ -9,3 +9,5 @@ GATE = 60
 """Last sessions, held back from learning and tuning."""
 LEAST = 750
 """Sessions that a ticker must have."""
+PATIENCE = 5
+"""Epochs without a lower validation loss after which a network's training ends, in place of its authors' 15."""

@@ -8,6 +8,7 @@ from tests.unit.retrain.world import MARKET, SMALL, World, doubled, write_csv
 from tickloom.errors import TickloomError
 from tickloom.retrain import steps, tuning
 from tickloom.retrain.division import case
+from tickloom.retrain.usual import PATIENCE
 
 GIVEN = {"epochs": 1, "width": 0.06}
 
@@ -19,7 +20,12 @@ def tune(world, out, **more):
 
 def test_without_trials_or_choices_options_stay_as_they_are_given(world, tmp_path):
     found = tune(world, tmp_path, trials=0)
-    assert (found["options"], found["trials"], found["why"]) == (GIVEN, 0, "no trials were asked for")
+    assert (found["options"], found["trials"], found["why"]) == (
+        {**GIVEN, "patience": PATIENCE},
+        0,
+        "no trials were asked for",
+    )
+    assert tune(world, tmp_path, trials=0, options={"patience": 9})["options"] == {"patience": 9}
     found = tune(world, tmp_path, model="ridge", options=None)
     assert (found["options"], found["trials"], found["why"]) == ({}, 0, "ridge has no options to try")
 
