@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from tickloom.errors import ConfigurationError
-from tickloom.experiment.manifest import CHAMPION, Experiment
+from tickloom.experiment.manifest import Experiment
+from tickloom.experiment.spec import CHAMPION
 from tickloom.experiment.states import Move
 from tickloom.forecast.registry import Registry
 from tickloom.market.instruments import instruments

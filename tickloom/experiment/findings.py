@@ -11,12 +11,12 @@ from cassandra.cluster import Session
 from tickloom.experiment import bandit
 from tickloom.experiment.evidence import begin
 from tickloom.experiment.guardrails import Breach, judge_coverage
-from tickloom.experiment.manifest import CHAMPION
 from tickloom.experiment.maturing import entries
 from tickloom.experiment.pairs import evidence
 from tickloom.experiment.promotion import Findings, Named
 from tickloom.experiment.records import Forecast, ForecastKey, Score
 from tickloom.experiment.scoring import compared, newest
+from tickloom.experiment.spec import CHAMPION
 from tickloom.experiment.states import State
 from tickloom.manifest.model import milliseconds
 

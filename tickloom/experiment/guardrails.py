@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import bdtrc
 
 from tickloom.errors import TickloomError
-from tickloom.experiment.manifest import Coverage, Guardrails
+from tickloom.experiment.spec import Coverage, Guardrails
 from tickloom.manifest.model import milliseconds
 
 CHANCE = 1e-4

@@ -16,10 +16,11 @@ from cassandra.cluster import Session
 from tickloom.errors import TickloomError
 from tickloom.experiment import aliases, findings, health, states, trail
 from tickloom.experiment.guardrails import judge
-from tickloom.experiment.manifest import CHAMPION, Experiment, check_together
+from tickloom.experiment.manifest import Experiment, check_together
 from tickloom.experiment.maturing import score_ledger
 from tickloom.experiment.modes import initial
 from tickloom.experiment.promotion import Action, Findings, after, blocks, decide
+from tickloom.experiment.spec import CHAMPION
 from tickloom.experiment.states import Entry, Epoch, Pending, State
 from tickloom.experiment.trail import JUDGE
 from tickloom.forecast.registry import Registry

@@ -17,9 +17,9 @@ from tickloom.experiment import bandit
 from tickloom.experiment.evidence import Floats, adjusted
 from tickloom.experiment.evidence import State as Evidence
 from tickloom.experiment.guardrails import Breach
-from tickloom.experiment.manifest import CHAMPION
 from tickloom.experiment.modes import Weights, canary_step
 from tickloom.experiment.ratio import ALPHA
+from tickloom.experiment.spec import CHAMPION
 from tickloom.experiment.states import Decision, Entry, Epoch, Move, Pending, State
 from tickloom.manifest.model import milliseconds
 

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tickloom.errors import TickloomError
 from tickloom.experiment.bandit import Rewards
-from tickloom.experiment.manifest import CHAMPION, Experiment
+from tickloom.experiment.manifest import Experiment
 from tickloom.experiment.modes import Weights
+from tickloom.experiment.spec import CHAMPION
 from tickloom.store import experiments
 
 Status = Literal["running", "waiting", "decided", "stopped"]

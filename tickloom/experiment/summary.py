@@ -7,9 +7,9 @@ from typing import Any
 from tickloom.experiment.evidence import confidence
 from tickloom.experiment.guardrails import judge
 from tickloom.experiment.health import Health
-from tickloom.experiment.manifest import CHAMPION
 from tickloom.experiment.promotion import Findings, found_better, missing, trails
 from tickloom.experiment.ratio import ALPHA
+from tickloom.experiment.spec import CHAMPION
 from tickloom.experiment.states import Decision, State
 from tickloom.manifest.model import milliseconds
 from tickloom.market.sessions import day_of
