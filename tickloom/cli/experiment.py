@@ -77,8 +77,8 @@ def start(
 
     Versions are those that the aliases name now: they are what is compared, and what is promoted.
     """
-    from tickloom.experiment.judge import start as begin
     from tickloom.experiment.manifest import load
+    from tickloom.experiment.starting import start as begin
 
     told: list[dict[str, Any]] = []
     with _at_work(mlflow, home) as (session, models):
@@ -135,12 +135,13 @@ def status(
 
     It changes nothing; what has matured since is scored by `tickloom experiment run` or `tickloom ledger score`.
     """
-    from tickloom.experiment.judge import Judge, known, see
+    from tickloom.experiment import health, states
+    from tickloom.experiment.judge import Judge
     from tickloom.experiment.summary import summary
 
     with _at_work(mlflow, home) as (session, models):
-        state = known(session, name)
-        found = summary(state, Judge(session, models).find(state), see(session, state))
+        state = states.known(session, name)
+        found = summary(state, Judge(session, models).find(state), health.of(session, state))
     if output is not None:
         from tickloom.experiment.pictures import save
 
@@ -319,7 +320,7 @@ def _at_work(mlflow: str | None, home: Path | None) -> "Iterator[tuple[Session, 
 def _decide(
     verb: str, name: str, why: str, who: str | None, mlflow: str | None, home: Path | None, as_json: bool
 ) -> None:
-    from tickloom.experiment.judge import decide_by_hand
+    from tickloom.experiment.by_hand import decide_by_hand
 
     with _at_work(mlflow, home) as (session, models):
         state: State = decide_by_hand(session, models, name, verb, who or getpass.getuser(), why, _now())

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import fsum, nan
 
@@ -9,11 +10,11 @@ import pandas as pd
 from cassandra.cluster import Session
 
 from tickloom.experiment import bandit
+from tickloom.experiment.evidence import State as Evidence
 from tickloom.experiment.evidence import begin
 from tickloom.experiment.guardrails import Breach, judge_coverage
 from tickloom.experiment.maturing import entries
 from tickloom.experiment.pairs import evidence
-from tickloom.experiment.promotion import Findings, Named
 from tickloom.experiment.records import Forecast, ForecastKey, Score
 from tickloom.experiment.scoring import compared, newest
 from tickloom.experiment.spec import CHAMPION
@@ -34,6 +35,39 @@ _LOSSES = (
 _INTERVAL = "1d"
 
 Together = Sequence[Mapping[str, Score]]
+Named = Mapping[str, Mapping[str, int | None]]
+"""By arm and ticker the version that the arm's alias names now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What matured forecasts and the registry say.
+
+    Attributes
+    ----------
+    cutoffs : tuple of int
+        Those that count, ascending, days since 1970: every arm has forecast them, and their closes are known.
+    evidence : Mapping
+        Of each challenger against the champion.
+    named : Mapping
+        By arm and ticker the version that the arm's alias names now.
+    losses : Mapping
+        By arm and name, means over tickers and cutoffs, for people.
+    coverage : sequence of Breach
+        Arms whose intervals do not hold.
+    rewards : Mapping
+        Of a bandit, matured before its present epoch began.
+    left_out : int
+        Forecasts of other versions than those that the experiment began with.
+    """
+
+    cutoffs: tuple[int, ...] = ()
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    named: Named = field(default_factory=dict)
+    losses: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    coverage: Sequence[Breach] = ()
+    rewards: bandit.State = field(default_factory=dict)
+    left_out: int = 0
 
 
 def read(session: Session, state: State, named: Named, now_us: int) -> Findings:

@@ -194,6 +194,15 @@ def read(session: Session) -> Mapping[str, State]:
     return {name: _state(name, revision, text) for name, revision, text in experiments.states(session)}
 
 
+def known(session: Session, name: str) -> State:
+    """Return the state of an experiment; raise a `TickloomError` with the known names where there is none."""
+    there = read(session)
+    if name not in there:
+        names = ", ".join(there) or "none; `tickloom experiment start FILE` starts one"
+        raise TickloomError(f"experiment {name!r} was never started; known: {names}")
+    return there[name]
+
+
 def write(session: Session, state: State, expected_revision: int | None) -> bool:
     """Write a state where the one that stands has the expected revision, and tell whether it was written.
 

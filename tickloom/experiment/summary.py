@@ -5,9 +5,10 @@ from math import isfinite
 from typing import Any
 
 from tickloom.experiment.evidence import confidence
+from tickloom.experiment.findings import Findings
 from tickloom.experiment.guardrails import judge
 from tickloom.experiment.health import Health
-from tickloom.experiment.promotion import Findings, found_better, missing, trails
+from tickloom.experiment.promotion import found_better, missing, trails
 from tickloom.experiment.ratio import ALPHA
 from tickloom.experiment.spec import CHAMPION
 from tickloom.experiment.states import Decision, State

@@ -9,8 +9,9 @@ import pyarrow as pa
 from tests.integration.store.tables import bars
 from tests.unit.experiment.judged import NOW_US, series
 from tests.unit.experiment.made import experiment
-from tickloom.experiment.judge import Judge, start
+from tickloom.experiment.judge import Judge
 from tickloom.experiment.ledger import LedgerWriter
+from tickloom.experiment.starting import start
 from tickloom.market.sessions import day_of
 from tickloom.store.writer import Writer
 

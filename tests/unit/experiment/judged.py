@@ -6,10 +6,11 @@ import numpy as np
 
 from tests.unit.experiment.ledgered import CUTOFF, forecast
 from tests.unit.experiment.made import experiment
+from tickloom.experiment.actions import after
 from tickloom.experiment.findings import find
 from tickloom.experiment.guardrails import Counts
 from tickloom.experiment.modes import initial
-from tickloom.experiment.promotion import after, decide
+from tickloom.experiment.promotion import decide
 from tickloom.experiment.scoring import score
 from tickloom.experiment.states import Epoch, State, fingerprint
 

@@ -6,8 +6,9 @@ import pytest
 
 from tests.unit.experiment.judged import ARMS, MINUTE_US, NOW_US, findings, look, series, state
 from tickloom.errors import TickloomError
+from tickloom.experiment.actions import Action, after
 from tickloom.experiment.guardrails import Breach
-from tickloom.experiment.promotion import Action, after, found_better, missing, trails
+from tickloom.experiment.promotion import found_better, missing, trails
 
 BETTER = {"lstm": 0.6}
 
