@@ -6,17 +6,21 @@ any of them is done.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import reduce
 from typing import Literal
 
 from tickloom.errors import TickloomError
 from tickloom.experiment import bandit
 from tickloom.experiment.modes import Weights
-from tickloom.experiment.spec import CHAMPION
-from tickloom.experiment.states import Decision, Entry, Epoch, Move, Pending, State
+from tickloom.experiment.spec import CHAMPION, PREVIOUS
+from tickloom.experiment.states import JUDGE, Decision, Entry, Epoch, Move, Pending, State, Watch
 from tickloom.manifest.model import milliseconds
 
-Kind = Literal["promote", "wait", "take out", "weights", "step", "block", "end", "roll back", "end watch", "stop"]
+Kind = Literal[
+    "promote", "wait", "take out", "weights", "step", "block", "end", "stop",
+    "roll back", "ask", "promote again", "keep", "end watch", "end ledger watch",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def after(state: State, action: Action, now_us: int, who: str) -> State:
     TickloomError
         The action does not fit the state: nothing was promoted that could be rolled back, an arm takes no part.
     """
-    if action.kind in ("promote", "roll back"):
+    if action.kind in ("promote", "roll back", "promote again"):
         changed, moves = _moved(state, action, now_us, who)
     else:
         changed, moves = _changed(state, action, now_us, who), ()
@@ -73,7 +77,9 @@ def after(state: State, action: Action, now_us: int, who: str) -> State:
 _WHAT: Mapping[Kind, str] = {
     "promote": "promoted an arm", "wait": "waits for approval", "take out": "took an arm out", "weights": "new weights",
     "block": "held a promotion back", "end": "ended it, the champion stays", "roll back": "rolled the promotion back",
-    "end watch": "ended the watch", "stop": "stopped it", "step": "went on",
+    "end watch": "ended the watch", "ask": "asks a person",
+    "promote again": "promoted again what was rolled back", "keep": "ended the watch of forecasts",
+    "end ledger watch": "ended the watch of forecasts", "stop": "stopped it", "step": "went on",
 }  # fmt: skip
 
 
@@ -86,24 +92,55 @@ def _alias(entry: Entry, move: Move, decision: Decision | None) -> Entry:
 
 
 def _moved(state: State, action: Action, now_us: int, who: str) -> tuple[State, tuple[Move, ...]]:
-    spec, last = state.experiment.spec, state.decision
-    alone = _epoch(state, {CHAMPION: 1.0}, now_us, action.why)
-    alone |= {"generation": state.generation + 1, "status": "decided", "proposal": None, "blocked": ""}
+    update: dict[str, object]
     if action.kind == "promote":
         if not state.is_open or action.arm not in state.challengers:
             raise TickloomError(f"experiment {state.name}: arm {action.arm!r} cannot be promoted; it is {state.status}")
         pairs = ((ticker, state.versions[CHAMPION][ticker], new) for ticker, new in state.versions[action.arm].items())
-        moves = tuple(Move(ticker=ticker, old=old, new=new) for ticker, old, new in pairs if old != new)
-        made = Decision(arm=action.arm, who=who, why=action.why, at_us=now_us, moves=moves)
-        watch = now_us + milliseconds(spec.end.watch) * 1000
-        return state.model_copy(update={**alone, "decision": made, "watch_until_us": watch}), moves
-    if last is None or not last.moves or last.rolled_back:
+        by = _approver(state, who)
+        moves = tuple(Move(ticker=ticker, old=old, new=new, approver=by) for ticker, old, new in pairs if old != new)
+        end = state.experiment.spec.end
+        update = {
+            "decision": Decision(arm=action.arm, who=who, why=action.why, at_us=now_us, moves=moves),
+            "watch_until_us": now_us + milliseconds(end.watch) * 1000,
+            "watch": _watch(moves, now_us, end.watch_sessions),
+        }
+    else:
+        moves, made = _back(state, action, now_us, who)
+        # what a person has said is not watched
+        sessions = state.experiment.spec.end.watch_sessions if who == JUDGE else 0
+        update = {"decision": made, "watch_until_us": None, "watch": _watch(moves, now_us, sessions)}
+    shares = {CHAMPION: 1.0} | ({PREVIOUS: 0.0} if update["watch"] is not None else {})
+    alone = _epoch(state, shares, now_us, action.why)
+    alone |= {"generation": state.generation + 1, "status": "decided", "proposal": None, "blocked": "", "question": ""}
+    return state.model_copy(update=alone | update), moves
+
+
+def _back(state: State, action: Action, now_us: int, who: str) -> tuple[tuple[Move, ...], Decision]:
+    """Return the moves that take a promotion back, or that take back its taking back."""
+    last, again = state.decision, action.kind == "promote again"
+    if last is None or not last.moves or last.rolled_back != again:
         raise TickloomError(
             f"experiment {state.name}: there is no promotion to roll back; `tickloom experiment status`"
         )
-    back = tuple(Move(ticker=it.ticker, old=it.new, new=it.old) for it in last.moves)
-    made = last.model_copy(update={"rolled_back": True})
-    return state.model_copy(update={**alone, "decision": made, "watch_until_us": None}), back
+    if again:
+        moves = tuple(it.model_copy(update={"approver": _approver(state, who)}) for it in last.moves)
+        return moves, last.model_copy(update={"rolled_back": False, "rolled_back_by": "", "rolled_back_why": ""})
+    day = datetime.fromtimestamp(now_us / 1e6, UTC).isoformat(timespec="seconds")
+    told = f"{day}, {who}, experiment {state.name}: {action.why}"
+    moves = tuple(Move(ticker=it.ticker, old=it.new, new=it.old, taken_back=told) for it in last.moves)
+    return moves, last.model_copy(update={"rolled_back": True, "rolled_back_by": who, "rolled_back_why": action.why})
+
+
+def _approver(state: State, who: str) -> str:
+    return who if who != JUDGE else f"experiment {state.name} at alpha {state.experiment.spec.end.alpha:g}"
+
+
+def _watch(moves: tuple[Move, ...], now_us: int, sessions: int) -> Watch | None:
+    if not sessions or not moves:
+        return None
+    champion, former = {it.ticker: it.new for it in moves}, {it.ticker: it.old for it in moves}
+    return Watch(since_us=now_us, champion=champion, former=former, sessions=sessions)
 
 
 def _changed(state: State, action: Action, now_us: int, who: str) -> State:
@@ -125,6 +162,13 @@ def _changed(state: State, action: Action, now_us: int, who: str) -> State:
         update = {"blocked": text, "status": "running", "proposal": None}
     elif action.kind == "end watch":
         update = {"watch_until_us": None}
+    elif action.kind == "ask":
+        update = {"status": "asking", "question": action.why}
+    elif action.kind in ("keep", "end ledger watch"):
+        update = _epoch(state, {CHAMPION: 1.0}, now_us, action.why)
+        update |= {"status": "decided", "watch": None, "question": ""}
+        if action.kind == "keep":
+            update |= {"watch_until_us": None}
     else:  # end, stop
         if not state.is_open:
             raise TickloomError(

@@ -32,6 +32,8 @@ def decide_by_hand(
 
 
 def _by_hand(session: Session, registry: Registry, state: State, verb: str, why: str) -> Action:
+    if state.status == "asking" and verb in ("approve", "reject"):
+        return _answer(state, verb, why)
     if verb in ("approve", "reject") and state.status != "waiting":
         raise TickloomError(
             f"experiment {state.name} is {state.status}, and waits for nobody's approval; "
@@ -46,6 +48,16 @@ def _by_hand(session: Session, registry: Registry, state: State, verb: str, why:
         return Action("promote", why or "approved", arm)
     if verb == "reject":
         return Action("end", why or "rejected", CHAMPION)
+    if verb == "stop" and not state.is_open and state.routes:
+        return Action("keep", why or "the watch was ended by hand", CHAMPION)
     if verb == "stop":
         return Action("stop", why or "stopped by hand", CHAMPION)
     return Action("roll back", why or "rolled back by hand", CHAMPION)
+
+
+def _answer(state: State, verb: str, why: str) -> Action:
+    """Return what becomes of a champion that turned bad: the other version takes its place, or it stays."""
+    if verb == "reject":
+        return Action("keep", why or "rejected: the champion stays", CHAMPION)
+    forward = state.decision is not None and state.decision.rolled_back
+    return Action("promote again" if forward else "roll back", why or "approved", CHAMPION)

@@ -12,7 +12,7 @@ from cassandra.cluster import Session
 from tickloom.experiment import bandit
 from tickloom.experiment.evidence import State as Evidence
 from tickloom.experiment.evidence import begin
-from tickloom.experiment.guardrails import Breach, judge_coverage
+from tickloom.experiment.guardrails import COVERAGE_CHANCE, Breach, judge_coverage
 from tickloom.experiment.maturing import entries
 from tickloom.experiment.pairs import evidence
 from tickloom.experiment.records import Forecast, ForecastKey, Score
@@ -70,7 +70,9 @@ class Findings:
     left_out: int = 0
 
 
-def read(session: Session, state: State, named: Named, now_us: int) -> Findings:
+def read(
+    session: Session, state: State, named: Named, now_us: int, since_us: int = 0, chance: float = COVERAGE_CHANCE
+) -> Findings:
     """Return what the ledger says of an experiment now, from all its rows: a corrected close counts as corrected.
 
     Parameters
@@ -79,16 +81,28 @@ def read(session: Session, state: State, named: Named, now_us: int) -> Findings:
         By arm and ticker the version that the arm's alias names now.
     now_us
         UTC microseconds since 1970.
+    since_us
+        Forecasts that were made before do not count.
+    chance
+        Of a wrong verdict on an arm's coverage.
 
     Raises
     ------
     TickloomError
         Cassandra does not answer.
     """
-    return find(state, *entries(session, state.name, None, _INTERVAL), named, now_us)
+    forecasts, scores = entries(session, state.name, None, _INTERVAL)
+    return find(state, (it for it in forecasts if it.recorded_us >= since_us), scores, named, now_us, chance)
 
 
-def find(state: State, forecasts: Iterable[Forecast], scores: Iterable[Score], named: Named, now_us: int) -> Findings:
+def find(
+    state: State,
+    forecasts: Iterable[Forecast],
+    scores: Iterable[Score],
+    named: Named,
+    now_us: int,
+    chance: float = COVERAGE_CHANCE,
+) -> Findings:
     """Return what forecasts and their scores, of any revision, say."""
     horizon, arms = state.experiment.spec.end.horizon, (CHAMPION, *state.challengers)
     of_horizon = [it for it in forecasts if it.horizon == horizon and it.arm in arms and it.ticker in state.tickers]
@@ -107,7 +121,7 @@ def find(state: State, forecasts: Iterable[Forecast], scores: Iterable[Score], n
         },
         named=named,
         losses={arm: _means([it[arm] for it in counted]) for arm in arms} if counted else {},
-        coverage=_coverage(state, matured),
+        coverage=_coverage(state, matured, chance),
         rewards=_rewards(state, counted, arms, now_us),
         left_out=len(of_horizon) - len(mine),
     )
@@ -153,7 +167,7 @@ def _means(scores: Sequence[Score]) -> dict[str, float]:
     return {name: fsum(values) / len(values) for name, values in known.items() if values}
 
 
-def _coverage(state: State, scores: Iterable[Score]) -> list[Breach]:
+def _coverage(state: State, scores: Iterable[Score], chance: float) -> list[Breach]:
     rule = state.experiment.spec.guardrails.coverage
     if rule is None:
         return []
@@ -161,7 +175,10 @@ def _coverage(state: State, scores: Iterable[Score]) -> list[Breach]:
     for it in newest(scores).values():
         covered[it.arm][it.ds].append(it.losses.get(f"covered_{rule.level}", nan))
     horizon = state.experiment.spec.end.horizon
-    verdicts = (judge_coverage(arm, by_session, rule, horizon=horizon) for arm, by_session in sorted(covered.items()))
+    verdicts = (
+        judge_coverage(arm, by_session, rule, horizon=horizon, chance=chance)
+        for arm, by_session in sorted(covered.items())
+    )
     return [it for it in verdicts if it is not None]
 
 

@@ -3,8 +3,7 @@
 from cassandra.cluster import Session
 
 from tickloom.experiment import aliases, states, trail
-from tickloom.experiment.states import Entry, State
-from tickloom.experiment.trail import JUDGE
+from tickloom.experiment.states import JUDGE, Entry, State
 from tickloom.forecast.registry import Registry
 from tickloom.store import experiments
 

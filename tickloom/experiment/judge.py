@@ -6,7 +6,7 @@ aliases name versions and not directions, and a row of the trail that is written
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -21,8 +21,8 @@ from tickloom.experiment.finishing import finish
 from tickloom.experiment.guardrails import judge
 from tickloom.experiment.maturing import score_ledger
 from tickloom.experiment.promotion import decide
-from tickloom.experiment.states import State
-from tickloom.experiment.trail import JUDGE
+from tickloom.experiment.states import JUDGE, State
+from tickloom.experiment.watching import coverage_chance, opposite, rolled_before, watched
 from tickloom.forecast.registry import Registry
 
 log = structlog.get_logger(__name__)
@@ -84,10 +84,11 @@ class Judge:
         TickloomError
             Cassandra does not answer, so that not even the states are known.
         """
-        done = Look(states={it: state for it, state in states.read(self._session).items() if name in (None, it)})
+        everyone = states.read(self._session)
+        done = Look(states={it: state for it, state in everyone.items() if name in (None, it)})
         for it, state in done.states.items():
             try:
-                done.states[it] = self._one(state, done, forecasts)
+                done.states[it] = self._one(state, everyone, done, forecasts)
             except TickloomError as error:
                 done.failures[it] = str(error)
             except Exception as error:  # of one experiment, which must not keep the others from being looked at
@@ -95,10 +96,10 @@ class Judge:
                 done.failures[it] = f"{type(error).__name__}: {error}"
         return done
 
-    def _one(self, state: State, done: Look, forecasts: bool) -> State:
+    def _one(self, state: State, everyone: Mapping[str, State], done: Look, forecasts: bool) -> State:
         for _ in range(_TRIES):
             state = finish(self._session, self._registry, state)
-            changed, actions = self._decided(state, done, forecasts)
+            changed, actions = self._decided(state, everyone, done, forecasts)
             if not actions:
                 return state
             if states.write(self._session, changed, state.revision):
@@ -108,27 +109,43 @@ class Judge:
             return state
         for action in actions:
             done.actions.append((state.name, action))
-            log.info("decided", experiment=state.name, action=action.kind, arm=action.arm, why=action.why)
+            tell = log.warning if action.kind in ("ask", "roll back") else log.info
+            tell("decided", experiment=state.name, action=action.kind, arm=action.arm, why=action.why)
         return finish(self._session, self._registry, changed)
 
-    def _decided(self, state: State, done: Look, forecasts: bool) -> tuple[State, list[Action]]:
+    def _decided(
+        self, state: State, everyone: Mapping[str, State], done: Look, forecasts: bool
+    ) -> tuple[State, list[Action]]:
         if not state.routes:
             return state, []
         now_us = self._clock_us()
         seen = health.of(self._session, state)
         found = None
-        if forecasts and state.is_open:
+        if forecasts and (state.is_open or state.watch is not None):
             score_ledger(self._session, now_us, experiment=state.name)
-            found = done.findings[state.name] = self.find(state)
+            found = self.find(state) if state.is_open else self.find_watched(state)
+            if found is not None:
+                done.findings[state.name] = found
         limits = state.experiment.spec.guardrails
         breaches = [it for it in (judge(arm, counts, limits) for arm, counts in seen.counts.items()) if it is not None]
-        actions = decide(state, found, breaches, seen.ratio_p, now_us)
+        if state.is_open:
+            actions = decide(state, found, breaches, seen.ratio_p, now_us)
+        else:
+            actions = watched(state, found, breaches, rolled_before(state, everyone), now_us)
         return reduce(lambda given, action: after(given, action, now_us, JUDGE), actions, state), actions
 
     def find(self, state: State) -> Findings:
         """Return what matured forecasts and the registry say of an experiment."""
         named = aliases.named(state.experiment, self._registry.catalogue(), state.tickers)
         return findings.read(self._session, state, named, self._clock_us())
+
+    def find_watched(self, state: State) -> Findings | None:
+        """Return what forecasts that matured since a promotion say of it; None where they are not watched."""
+        if state.watch is None:
+            return None
+        chance = coverage_chance(state.experiment.spec.end.alpha)
+        compared = opposite(state, state.watch)
+        return findings.read(self._session, compared, {}, self._clock_us(), state.watch.since_us, chance)
 
     def run(
         self, stop: threading.Event, *, every_s: float = EVERY_S, evidence_every_s: float = EVIDENCE_EVERY_S

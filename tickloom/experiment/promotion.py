@@ -67,6 +67,14 @@ def blocks(state: State, findings: Findings, arm: str, ratio_p: float) -> list[s
 
 def missing(state: State, findings: Findings, ratio_p: float) -> list[str]:
     """Return what is still missing for a decision, a sentence each."""
+    if state.status == "asking":
+        other = (
+            "the version that was rolled back" if state.decision and state.decision.rolled_back else "the former one"
+        )
+        return [
+            f"a person's word: `tickloom experiment approve {state.name}` has champion name {other} again, `reject` "
+            "leaves it as it is"
+        ]
     if not state.is_open:
         return []
     if state.status == "waiting":
@@ -90,7 +98,7 @@ def missing(state: State, findings: Findings, ratio_p: float) -> list[str]:
 def decide(
     state: State, findings: Findings | None, breaches: Sequence[Breach], ratio_p: float, now_us: int
 ) -> list[Action]:
-    """Return what is to be done, in this order.
+    """Return what is to be done about an experiment that is open, in this order.
 
     Parameters
     ----------
@@ -104,7 +112,7 @@ def decide(
         UTC microseconds since 1970.
     """
     if not state.is_open:
-        return _watched(state, breaches, now_us)
+        return []
     found: list[Action] = []
     broken = [*breaches, *(findings.coverage if findings else ())]
     for breach in broken:
@@ -120,18 +128,6 @@ def decide(
     ending = _ending(state, findings, ratio_p) if findings else []
     over = any(it.kind in ("promote", "end") for it in ending)
     return [*(() if over else _weights(state, findings, now_us)), *ending]
-
-
-def _watched(state: State, breaches: Sequence[Breach], now_us: int) -> list[Action]:
-    if state.watch_until_us is None:
-        return []
-    broken = next((it for it in breaches if it.arm == CHAMPION), None)
-    if broken is not None:
-        numbers = {"value": broken.value, "limit": broken.limit}
-        return [Action("roll back", f"guardrail broken after the promotion: {broken}", CHAMPION, numbers)]
-    if now_us >= state.watch_until_us:
-        return [Action("end watch", "no guardrail broke while the promotion was watched", CHAMPION)]
-    return []
 
 
 def _weights(state: State, findings: Findings | None, now_us: int) -> list[Action]:

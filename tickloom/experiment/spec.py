@@ -11,6 +11,8 @@ from tickloom.market.instruments import known_market, unlisted
 
 CHAMPION = "champion"
 """Name of the arm that the others are compared with, and that answers once an experiment is called off."""
+PREVIOUS = "previous-champion"
+"""Alias of the version that was the champion before, and the arm that forecasts it while a promotion is watched."""
 
 Mode = Literal["fixed", "canary", "thompson", "epsilonGreedy", "championChallenger"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -124,6 +126,13 @@ class End(Model):
         "automatic", description="`approve` waits for a person once the evidence is there."
     )
     watch: Duration = Field("1h", description="How long after a promotion a broken guardrail takes it back.")
+    watch_sessions: int = Field(
+        125,
+        ge=0,
+        le=5000,
+        description="Matured sessions after a promotion in which forecasts that are worse than the former champion's, "
+        "or intervals that do not hold, take it back; 0: none.",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> "End":
@@ -208,6 +217,9 @@ def _wrong_arms(arms: Sequence[Arm], mode: Mode) -> list[tuple[tuple[str | int, 
     found: list[tuple[tuple[str | int, ...], str]] = [
         ((), f"{names.count(name)} arms have the name {name!r}; keep one, or rename") for name in repeated(names)
     ]
+    if PREVIOUS in names:
+        found.append(((names.index(PREVIOUS), "name"), f"{PREVIOUS!r} is the arm of the former champion while a "
+                      "promotion is watched; take another"))  # fmt: skip
     if CHAMPION not in names:
         found.append(((), f"none is named {CHAMPION!r}, which the others are compared with; there are: "
                           f"{', '.join(names)}"))  # fmt: skip

@@ -1,6 +1,6 @@
 """How an experiment begins to run, and takes over what may change of its file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from cassandra.cluster import Session
 
@@ -34,6 +34,7 @@ def start(session: Session, registry: Registry, experiment: Experiment, who: str
     _check_numbers(registry, experiment, versions)
     tickers = tuple(versions[CHAMPION])
     resolved = experiment.model_copy(update={"spec": experiment.spec.model_copy(update={"tickers": tickers})})
+    _check_watched(there.values(), resolved)
     check_together([*states.routed(there.values())[0], resolved])
     weights = initial(resolved.spec)
     why = f"arms {', '.join(resolved.arms)} on {len(tickers)} tickers, mode {resolved.spec.mode}"
@@ -48,6 +49,17 @@ def start(session: Session, registry: Registry, experiment: Experiment, who: str
     if not states.write(session, state, None):
         raise TickloomError(BUSY.format(experiment.name))
     return finish(session, registry, state), True
+
+
+def _check_watched(there: Iterable[State], experiment: Experiment) -> None:
+    """Refuse tickers whose last promotion is watched: what a new experiment promoted would end that unseen."""
+    for it in there:
+        taken = sorted(set(it.watch.champion) & set(experiment.spec.tickers or ())) if it.watch is not None else []
+        if taken and it.experiment.spec.market == experiment.spec.market and it.watch is not None:
+            raise TickloomError(
+                f"experiment {it.name} watches what it promoted for {', '.join(taken[:5])} until {it.watch.sessions} "
+                f"sessions have matured; `tickloom experiment stop {it.name}` ends that, and the champion stays"
+            )
 
 
 def _check_numbers(registry: Registry, experiment: Experiment, versions: Mapping[str, Mapping[str, int]]) -> None:

@@ -11,12 +11,12 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tickloom.errors import TickloomError
-from tickloom.forecast import flavour, package
+from tickloom.forecast import flavour, lineage, package
 from tickloom.forecast.database import SQLITE, Stamp, changed, create
 from tickloom.forecast.models import REFERENCE, make
 from tickloom.forecast.package import Manifest
@@ -51,6 +51,8 @@ class Version:
     aliases : tuple of str
     run : str
         Id of the MLflow run.
+    tags : Mapping of str to str
+        All of them; `tickloom.forecast.lineage` reads those of its origin.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Version:
     created: str
     aliases: tuple[str, ...]
     run: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -173,13 +176,7 @@ class Registry:
         """Return the newest version of a ticker that has all these tags, None where there is none."""
         name = f"{_NAME}.{market}.{ticker}"
         with self._reachable():
-            found = [
-                int(it.version)
-                for it in self._client.search_model_versions(f"name='{name}'")
-                if tags.items() <= (it.tags or {}).items()
-            ]
-            known = {it.number: it for it in self._versions(name)} if found else {}
-        return known[max(found)] if found else None
+            return next((it for it in self._versions(name) if tags.items() <= it.tags.items()), None)
 
     def tags(self, market: str, ticker: str, number: int) -> dict[str, str]:
         """Return the tags of a version."""
@@ -306,7 +303,13 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             new = False
-        tags = {**more, "model": manifest.model, "verdict": manifest.verdict, "created": manifest.created}
+        tags = {
+            **lineage.made(manifest.data_sha256),
+            **more,
+            "model": manifest.model,
+            "verdict": manifest.verdict,
+            "created": manifest.created,
+        }
         if manifest.remark:
             tags["remark"] = manifest.remark
         source, text = f"{artifacts}/{ARTIFACTS}", package.card(manifest)
@@ -385,7 +388,7 @@ def _dataset(manifest: Manifest) -> Any:
 def _of(found: Any, aliases: Any) -> Version:
     tags = found.tags or {}
     told = (tags.get("model", ""), tags.get("verdict", ""), tags.get("created", ""))
-    return Version(found.name, int(found.version), *told, tuple(sorted(aliases)), found.run_id or "")
+    return Version(found.name, int(found.version), *told, tuple(sorted(aliases)), found.run_id or "", dict(tags))
 
 
 def _tags(manifest: Manifest) -> dict[str, str]:

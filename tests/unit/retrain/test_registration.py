@@ -8,9 +8,9 @@ import pytest
 from tests.unit.retrain.world import MARKET, World
 from tickloom import __version__
 from tickloom.errors import TickloomError
-from tickloom.forecast import package
+from tickloom.forecast import lineage, package
 from tickloom.forecast.registry import CHAMPION, Registry
-from tickloom.retrain import lineage, steps
+from tickloom.retrain import steps
 from tickloom.settings import settings
 
 FOLDERS = {"trained": "train", "evaluated": "evaluate", "gated": "gate"}
