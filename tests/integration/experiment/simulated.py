@@ -55,6 +55,17 @@ class Simulated:
                 writer.offer(dataclasses.replace(one, experiment=self.name))
         return self
 
+    def play_on(self, sessions, skill, versions, after=300, seed=11):
+        """Have arms of these versions forecast sessions so much later, recorded now, and let their closes come."""
+        arms = tuple(versions)
+        forecasts, closes = series(sessions, skill, seed, arms, self.tickers, versions)
+        self.closes = {ticker: {day + after: it for day, it in mine.items()} for ticker, mine in closes.items()}
+        with LedgerWriter(lambda: self.session, None) as writer:
+            for one in forecasts:
+                later = {"cutoff": one.cutoff + after, "ds": one.ds + after, "recorded_us": self.clock()}
+                writer.offer(dataclasses.replace(one, experiment=self.name, **later))
+        return self.close(sessions)
+
     def close(self, upto, first=0, ticker=None, factor=1.0):
         """Write the closes of sessions into the store."""
         for name in (ticker,) if ticker else self.tickers:
