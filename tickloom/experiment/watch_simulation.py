@@ -19,7 +19,7 @@ from tickloom.experiment.watching import coverage_chance, loss_alpha
 CASES = (Case("t3_h1", 1, "t3"), Case("garch_h1", 1, "garch"), Case("t3_h5", 5, "t3"))
 _CHUNK = 250
 _SIZE = 0.3  # standard deviation of the former champion's forecasts, as a multiple of the outcomes'
-_SAMPLE = 40_000
+_SAMPLE = 100  # runs that set sizes and are not counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def simulate_watch(
         See `WatchRates`.
     """
     rule = Coverage(sessions=sessions)
-    width, size = _width_and_size(case, worse, inside, seed)
+    width, size = _width_and_size(case, sessions, worse, inside, seed)
     first, losses = [], []
     for number, begun in enumerate(range(0, runs, _CHUNK)):
         rng = np.random.default_rng([seed, number])
@@ -100,11 +100,10 @@ def _forecasts(runs: int, sessions: int, rng: np.random.Generator) -> Floats:
     return np.asarray(sqrt(CORRELATION) * common + sqrt(1 - CORRELATION) * own, np.float64)
 
 
-def _width_and_size(case: Case, worse: float, inside: float, seed: int) -> tuple[float, float]:
+def _width_and_size(case: Case, sessions: int, worse: float, inside: float, seed: int) -> tuple[float, float]:
     """Return half the width of the intervals, and the deviation of the new champion's forecasts, from other runs."""
     rng = np.random.default_rng([seed, 2**31])
-    many = _SAMPLE // (10 * TICKERS)
-    y = overlapping(returns_of(case, many, 10 + case.horizon - 1, rng), case.horizon).ravel()
+    y = overlapping(returns_of(case, _SAMPLE, sessions + case.horizon - 1, rng), case.horizon).ravel()
     drawn = rng.standard_normal(y.size)
     errors = np.abs(y - _SIZE * drawn)
     wanted, low, high = (1 + worse) * errors.mean(), _SIZE, 8.0

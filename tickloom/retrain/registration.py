@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from tickloom.errors import TickloomError
 from tickloom.forecast import lineage, package
 from tickloom.forecast.models import REFERENCE
-from tickloom.forecast.registry import Registry, Version
+from tickloom.forecast.registry import Registry
 from tickloom.forecast.residuals import FILE as RESIDUALS
 from tickloom.forecast.residuals import ConformalResiduals
+from tickloom.forecast.versions import Version
 from tickloom.retrain import gating, judging, results, training
 from tickloom.retrain.results import Facts
 
