@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 RUN, APPROVER, TAKEN_BACK = "tickloom.run", "tickloom.approver", "tickloom.taken_back"
 DATA, EXTRACTED, PACKAGE = "tickloom.data_sha256", "tickloom.extracted_sha256", "tickloom.package_sha256"
 CODE, COMMIT = "tickloom.version", "tickloom.commit"
-GATE_FIRST, GATE_LAST = "tickloom.gate_first", "tickloom.gate_last"
+GATE_FIRST, GATE_LAST, GATE_SHARED = "tickloom.gate_first", "tickloom.gate_last", "tickloom.gate_shared"
 NAMES = {
     "data": DATA, "extracted": EXTRACTED, "package": PACKAGE, "code": CODE, "commit": COMMIT, "run": RUN,
-    "gate_first": GATE_FIRST, "gate_last": GATE_LAST, "approver": APPROVER, "taken_back": TAKEN_BACK,
+    "gate_first": GATE_FIRST, "gate_last": GATE_LAST, "gate_shared": GATE_SHARED,
+    "approver": APPROVER, "taken_back": TAKEN_BACK,
 }  # fmt: skip
 """Tags by what they tell."""
 _UNKNOWN = "unknown"
