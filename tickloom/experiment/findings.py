@@ -92,7 +92,7 @@ def read(
         Cassandra does not answer.
     """
     forecasts, scores = entries(session, state.name, None, _INTERVAL)
-    return find(state, (it for it in forecasts if it.recorded_us >= since_us), scores, named, now_us, chance)
+    return find(state, forecasts, scores, named, now_us, since_us, chance)
 
 
 def find(
@@ -101,11 +101,16 @@ def find(
     scores: Iterable[Score],
     named: Named,
     now_us: int,
+    since_us: int = 0,
     chance: float = COVERAGE_CHANCE,
 ) -> Findings:
-    """Return what forecasts and their scores, of any revision, say."""
+    """Return what forecasts and their scores, of any revision, say; see `read`."""
     horizon, arms = state.experiment.spec.end.horizon, (CHAMPION, *state.challengers)
-    of_horizon = [it for it in forecasts if it.horizon == horizon and it.arm in arms and it.ticker in state.tickers]
+    of_horizon = [
+        it
+        for it in forecasts
+        if it.horizon == horizon and it.arm in arms and it.ticker in state.tickers and it.recorded_us >= since_us
+    ]
     mine = {it.key: it for it in of_horizon if _version(it) == state.versions[it.arm][it.ticker]}
     matured = [it for it in scores if it.key in mine]
     together = compared(matured, arms).get(horizon, [])

@@ -40,7 +40,7 @@ def ledger(given, sessions, skill, half=None):
         one for ticker, mine in closes.items()
         for one in score([it for it in made if it.ticker == ticker], mine, [], LATER_US).scores
     ]  # fmt: skip
-    return find(opposite(given, given.watch), made, scores, {}, LATER_US, coverage_chance(0.05))
+    return find(opposite(given, given.watch), made, scores, {}, LATER_US, given.watch.since_us, coverage_chance(0.05))
 
 
 def narrow(it, half):
@@ -146,7 +146,8 @@ def test_the_second_promotion_in_a_row_that_turns_bad_is_asked_about(promoted):
     assert rolled_before(second, {"one": promoted, "two": second}) is None
     by_person = after(promoted, Action("roll back", "why", CHAMPION), LATER_US, "amina")
     assert rolled_before(second, {"one": by_person}) is None
-    assert rolled_before(first, {"one": first, "two": second}) is None  # a later one is not before it
+    later = second.model_copy(update={"decision": first.decision.model_copy(update={"at_us": LATER_US})})
+    assert rolled_before(first, {"one": first, "two": later}) is None  # a later one is not before it
     asked = look(second, ledger(second, 100, {FORMER: 0.6}), now_us=LATER_US, before="one")
     assert asked.kinds[0] == "ask"
     assert "the promotion before, by experiment one, was rolled back as well" in asked.state.question
@@ -172,6 +173,20 @@ def test_forecasts_of_other_versions_do_not_count(promoted):
               for one in score([f for f in made if f.ticker == it], mine, [], LATER_US).scores]  # fmt: skip
     other = find(opposite(promoted, promoted.watch), made, scores, {}, LATER_US)
     assert (other.cutoffs, other.left_out) == ((), 200)
+
+
+def test_forecasts_of_before_the_promotion_do_not_count(promoted):
+    early = promoted.model_copy(update={"watch": promoted.watch.model_copy(update={"since_us": NOW_US - MINUTE_US})})
+    watch = early.watch.model_copy(update={"since_us": NOW_US})
+    numbers = {CHAMPION: VERSIONS["lstm"], FORMER: VERSIONS[CHAMPION]}
+    forecasts, closes = series(30, {}, arms=(CHAMPION, FORMER), versions=numbers)  # a minute before NOW_US
+    scores = [one for it, mine in closes.items()
+              for one in score([f for f in forecasts if f.ticker == it], mine, [], LATER_US).scores]  # fmt: skip
+    counted = [
+        len(find(opposite(early, it), forecasts, scores, {}, LATER_US, it.since_us).cutoffs)
+        for it in (early.watch, watch)
+    ]
+    assert counted == [30, 0]
 
 
 def test_both_tests_together_have_the_experiments_alpha():
