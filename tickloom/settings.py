@@ -58,7 +58,11 @@ class Settings(BaseSettings):
         ),
     )
     commit: str | None = Field(
-        None, description="Commit that the installed code was built from; registered models name it in their lineage."
+        None,
+        description=(
+            "Commit that the installed code was built from; registered models name it in their lineage. Without it "
+            "that of the checkout that the code lies in."
+        ),
     )
     pipelines: Path | None = Field(
         None,

@@ -165,6 +165,7 @@ class Front:
             self._answering.route = Routes(now.experiments, now.weights, serve_settings().arm, tallies)
             log.info("experiments", names=[it.name for it in now.experiments])
             self._say()
+        self.metrics.asking(len(self._trials.asking))
         await asyncio.to_thread(self._trials.tell)
 
     def _shown(self) -> dict[str, Any]:

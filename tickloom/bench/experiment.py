@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from tickloom.bench.report import Result
 from tickloom.experiment.simulation import CASES, CORRELATION, TICKERS, Rates, simulate
+from tickloom.experiment.watch_simulation import CASES as WATCHED
+from tickloom.experiment.watch_simulation import simulate_watch
 
 RUNS, SESSIONS, ALPHA, EFFECT = 2000, 250, 0.05, 0.3
+WATCH_SESSIONS, WORSE = 125, (0.05, 0.1, 0.2)
 Say = Callable[[str], None]
 
 
@@ -29,6 +32,7 @@ def run(progress: Say, *, runs: int = RUNS) -> Result:
             f"sessions_to_find_{case.name}": one.sessions_to_find,
         }
         peers[f"one_look_power_{case.name}"] = one.ceiling
+    figures |= _watched(progress, runs)
     figures = {
         "type_1_rate": max(it.type_1 for it in found),
         "type_1_upper_bound": max(it.type_1_upper for it in found),
@@ -40,6 +44,24 @@ def run(progress: Say, *, runs: int = RUNS) -> Result:
     }
     ratios = {f"power_to_one_look_{it.case.name}": it.power / it.ceiling for it in found if it.ceiling}
     return Result("experiment", figures, peers, ratios, _notes(runs))
+
+
+def _watched(progress: Say, runs: int) -> dict[str, float]:
+    """Return how often a promotion is taken back, of a champion that is as good as the former one and of worse ones."""
+    figures: dict[str, float] = {}
+    for case in WATCHED:
+        progress(f"watched promotions: {case.name}")
+        equal = simulate_watch(case, runs=runs, sessions=WATCH_SESSIONS, alpha=ALPHA)
+        figures |= {f"false_rollback_rate_{case.name}": equal.found, f"false_rollback_bound_{case.name}": equal.upper}
+        for worse in WORSE:
+            one = simulate_watch(case, runs=runs, sessions=WATCH_SESSIONS, alpha=ALPHA, worse=worse)
+            figures |= {
+                f"rollback_power_{worse:.0%}_{case.name}".replace("%", "pct"): one.found,
+                f"sessions_to_roll_back_{worse:.0%}_{case.name}".replace("%", "pct"): one.sessions_to_find,
+            }
+    rates = [value for name, value in figures.items() if name.startswith("false_rollback_rate_")]
+    bounds = [value for name, value in figures.items() if name.startswith("false_rollback_bound_")]
+    return {"false_rollback_rate": max(rates), "false_rollback_upper_bound": max(bounds), **figures}
 
 
 def _notes(runs: int) -> tuple[str, ...]:
@@ -54,4 +76,7 @@ def _notes(runs: int) -> tuple[str, ...]:
         "order 4; `*_scattered`: which arm is above is drawn for each ticker; `skewed_*`: exponential returns, "
         "forecasts unequally far from the median, volatility that jumps; `regimes_*`: equal on average over "
         "50 sessions alone.",
+        f"`false_rollback_*`, `rollback_power_*`: a promotion is watched for {WATCH_SESSIONS} sessions beside the "
+        "former champion; the new one is as good, or its mean absolute error is 5, 10 or 20 % above the former one's. "
+        "95 % of closes lie inside the former one's intervals, and the new one's are as wide.",
     )

@@ -77,8 +77,8 @@ def start(
 
     Versions are those that the aliases name now: they are what is compared, and what is promoted.
     """
-    from tickloom.experiment.judge import start as begin
     from tickloom.experiment.manifest import load
+    from tickloom.experiment.starting import start as begin
 
     told: list[dict[str, Any]] = []
     with _at_work(mlflow, home) as (session, models):
@@ -103,7 +103,7 @@ def listed(home: Home = None, as_json: AsJson = False) -> None:
     rows: list[dict[str, Any]] = [
         {"name": it.name, "status": it.status, "mode": it.experiment.spec.mode, "arms": list(it.experiment.arms),
          "tickers": list(it.tickers), "epoch": it.weights.epoch, "weights": dict(it.weights.values),
-         "decision": None if it.decision is None else it.decision.why}
+         "decision": None if it.decision is None else it.decision.why, "question": it.question or None}
         for it in found
     ]  # fmt: skip
     if as_json:
@@ -118,7 +118,14 @@ def listed(home: Home = None, as_json: AsJson = False) -> None:
     drawn = table(*names, left=names)
     for row in rows:
         arms = ", ".join(f"{arm} {row['weights'].get(arm, 0):.0%}" for arm in row["arms"])
-        drawn.add_row(row["name"], row["status"], row["mode"], arms, str(len(row["tickers"])), row["decision"] or "–")
+        drawn.add_row(
+            row["name"],
+            row["status"],
+            row["mode"],
+            arms,
+            str(len(row["tickers"])),
+            row["question"] or row["decision"] or "–",
+        )
     console().print(drawn)
 
 
@@ -135,12 +142,14 @@ def status(
 
     It changes nothing; what has matured since is scored by `tickloom experiment run` or `tickloom ledger score`.
     """
-    from tickloom.experiment.judge import Judge, known, see
+    from tickloom.experiment import health, states
+    from tickloom.experiment.judge import Judge
     from tickloom.experiment.summary import summary
 
     with _at_work(mlflow, home) as (session, models):
-        state = known(session, name)
-        found = summary(state, Judge(session, models).find(state), see(session, state))
+        state = states.known(session, name)
+        judge = Judge(session, models)
+        found = summary(state, judge.find(state), health.of(session, state), judge.find_watched(state))
     if output is not None:
         from tickloom.experiment.pictures import save
 
@@ -160,7 +169,7 @@ def status(
 def approve(
     name: Named, why: Why = "", who: Who = None, mlflow: Mlflow = None, home: Home = None, as_json: AsJson = False
 ) -> None:
-    """Promote the arm that waits for it."""
+    """Promote the arm that waits for it; or have champion name the other version, where a promotion turned bad."""
     _decide("approve", name, why, who, mlflow, home, as_json)
 
 
@@ -169,7 +178,7 @@ def approve(
 def reject(
     name: Named, why: Why = "", who: Who = None, mlflow: Mlflow = None, home: Home = None, as_json: AsJson = False
 ) -> None:
-    """End an experiment that waits for approval; the champion stays."""
+    """End an experiment that waits for approval, or the watch of a promotion that turned bad; the champion stays."""
     _decide("reject", name, why, who, mlflow, home, as_json)
 
 
@@ -178,7 +187,7 @@ def reject(
 def stop(
     name: Named, why: Why = "", who: Who = None, mlflow: Mlflow = None, home: Home = None, as_json: AsJson = False
 ) -> None:
-    """End an experiment now; the champion stays."""
+    """End an experiment now, or the watch of what it promoted; the champion stays."""
     _decide("stop", name, why, who, mlflow, home, as_json)
 
 
@@ -319,14 +328,15 @@ def _at_work(mlflow: str | None, home: Path | None) -> "Iterator[tuple[Session, 
 def _decide(
     verb: str, name: str, why: str, who: str | None, mlflow: str | None, home: Path | None, as_json: bool
 ) -> None:
-    from tickloom.experiment.judge import decide_by_hand
+    from tickloom.experiment.by_hand import decide_by_hand
 
     with _at_work(mlflow, home) as (session, models):
         state: State = decide_by_hand(session, models, name, verb, who or getpass.getuser(), why, _now())
     decision = state.decision
     if decision is None:  # none of these verbs leaves an experiment undecided
         raise TickloomError(f"experiment {name}: nothing was decided; `tickloom experiment status {name}`")
-    moves = [it.model_dump() for it in decision.moves]
+    moved = verb in ("approve", "rollback")  # the others leave the champion as it is
+    moves = [it.model_dump(include={"ticker", "old", "new"}) for it in decision.moves if moved]
     if as_json:
         told: dict[str, Any] = {
             "name": name,

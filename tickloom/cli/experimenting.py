@@ -17,17 +17,23 @@ _MARKS = "●▲■◆✚✖"
 def show(found: dict[str, Any], console: "Console") -> None:
     """Print a summary: figures by arm, the evidence drawn, what is still missing."""
     from tickloom.cli.tables import table
-    from tickloom.experiment.summary import cells, headline, shares
+    from tickloom.experiment.summary import cells, headline, shares, watch_line
 
     console.print(headline(found))
     decision = found["decision"]
     if decision is not None:
-        back = ", and was rolled back since" if decision["rolled_back"] else ""
-        console.print(f"decided by {decision['who']} at {decision['at']}{back}: {decision['why']}")
+        console.print(f"decided by {decision['who']} at {decision['at']}: {decision['why']}")
+        if decision["rolled_back"]:
+            by = f" by {decision['rolled_back_by']}" if decision["rolled_back_by"] else ""
+            console.print(f"rolled back since{by}: {decision['rolled_back_why'] or 'no reason is known'}")
         if decision["moves"] and found["found_better"] != decision["arm"]:
             console.print("on the closes as they are now the evidence is not reached; look, and roll back if need be")
     if found["watch_until"] is not None:
         console.print(f"a broken guardrail takes it back until {found['watch_until']}")
+    if found["watch"] is not None:
+        console.print(watch_line(found["watch"]))
+    if found["question"] is not None:
+        console.print(f"asks a person: {found['question']}")
     if found["unfinished"]:
         console.print("what was decided is not all done yet; `tickloom experiment run` finishes it")
     # arms are few and figures many: figures stand in rows, for which a terminal has room

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from tickloom.errors import ConfigurationError
-from tickloom.experiment.manifest import CHAMPION, Experiment
+from tickloom.experiment.manifest import Experiment
+from tickloom.experiment.spec import CHAMPION, PREVIOUS
 from tickloom.experiment.states import Move
+from tickloom.forecast import lineage
 from tickloom.forecast.registry import Registry
 from tickloom.market.instruments import instruments
 
-PREVIOUS = "previous-champion"
 Catalogue = Mapping[tuple[str, str], Mapping[str, int]]
 """By market and ticker, the version that each alias names."""
 
@@ -80,6 +81,8 @@ def _lack(experiment: Experiment, ticker: str, arm: str) -> str:
 def apply(registry: Registry, market: str, moves: Iterable[Move], still: Callable[[], bool]) -> list[str]:
     """Have ``champion`` name the new versions and ``previous-champion`` the old ones; again, where it broke off.
 
+    Who approved a version, and why one was taken back, is written into its tags.
+
     Parameters
     ----------
     still
@@ -112,4 +115,8 @@ def apply(registry: Registry, market: str, moves: Iterable[Move], still: Callabl
                 if not still():
                     return refused
                 registry.move_alias(market, move.ticker, alias, number)
+        if move.approver:
+            lineage.approve(registry, market, move.ticker, move.new, move.approver)
+        if move.taken_back:
+            lineage.take_back(registry, market, move.ticker, move.old, move.taken_back)
     return refused

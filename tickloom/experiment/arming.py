@@ -6,8 +6,8 @@ from cassandra.cluster import Session
 
 from tickloom.errors import TickloomError
 from tickloom.experiment import states, trail
-from tickloom.experiment.aliases import PREVIOUS
-from tickloom.experiment.manifest import CHAMPION, DEFAULT
+from tickloom.experiment.manifest import DEFAULT
+from tickloom.experiment.spec import CHAMPION, PREVIOUS
 from tickloom.experiment.states import Entry
 from tickloom.forecast.registry import Registry
 

@@ -16,8 +16,9 @@ import numpy as np
 from scipy.special import stdtrit
 
 from tickloom.errors import TickloomError
-from tickloom.experiment.manifest import Experiment, Spec
+from tickloom.experiment.manifest import Experiment
 from tickloom.experiment.modes import Weights, initial
+from tickloom.experiment.spec import Spec
 from tickloom.manifest.model import milliseconds
 
 DRAWS = 2000

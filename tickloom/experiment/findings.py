@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import fsum, nan
 
@@ -9,14 +10,14 @@ import pandas as pd
 from cassandra.cluster import Session
 
 from tickloom.experiment import bandit
+from tickloom.experiment.evidence import State as Evidence
 from tickloom.experiment.evidence import begin
-from tickloom.experiment.guardrails import Breach, judge_coverage
-from tickloom.experiment.manifest import CHAMPION
+from tickloom.experiment.guardrails import COVERAGE_CHANCE, Breach, judge_coverage
 from tickloom.experiment.maturing import entries
 from tickloom.experiment.pairs import evidence
-from tickloom.experiment.promotion import Findings, Named
 from tickloom.experiment.records import Forecast, ForecastKey, Score
 from tickloom.experiment.scoring import compared, newest
+from tickloom.experiment.spec import CHAMPION
 from tickloom.experiment.states import State
 from tickloom.manifest.model import milliseconds
 
@@ -34,9 +35,44 @@ _LOSSES = (
 _INTERVAL = "1d"
 
 Together = Sequence[Mapping[str, Score]]
+Named = Mapping[str, Mapping[str, int | None]]
+"""By arm and ticker the version that the arm's alias names now."""
 
 
-def read(session: Session, state: State, named: Named, now_us: int) -> Findings:
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What matured forecasts and the registry say.
+
+    Attributes
+    ----------
+    cutoffs : tuple of int
+        Those that count, ascending, days since 1970: every arm has forecast them, and their closes are known.
+    evidence : Mapping
+        Of each challenger against the champion.
+    named : Mapping
+        By arm and ticker the version that the arm's alias names now.
+    losses : Mapping
+        By arm and name, means over tickers and cutoffs, for people.
+    coverage : sequence of Breach
+        Arms whose intervals do not hold.
+    rewards : Mapping
+        Of a bandit, matured before its present epoch began.
+    left_out : int
+        Forecasts of other versions than those that the experiment began with.
+    """
+
+    cutoffs: tuple[int, ...] = ()
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    named: Named = field(default_factory=dict)
+    losses: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    coverage: Sequence[Breach] = ()
+    rewards: bandit.State = field(default_factory=dict)
+    left_out: int = 0
+
+
+def read(
+    session: Session, state: State, named: Named, now_us: int, since_us: int = 0, chance: float = COVERAGE_CHANCE
+) -> Findings:
     """Return what the ledger says of an experiment now, from all its rows: a corrected close counts as corrected.
 
     Parameters
@@ -45,19 +81,36 @@ def read(session: Session, state: State, named: Named, now_us: int) -> Findings:
         By arm and ticker the version that the arm's alias names now.
     now_us
         UTC microseconds since 1970.
+    since_us
+        Forecasts that were made before do not count.
+    chance
+        Of a wrong verdict on an arm's coverage.
 
     Raises
     ------
     TickloomError
         Cassandra does not answer.
     """
-    return find(state, *entries(session, state.name, None, _INTERVAL), named, now_us)
+    forecasts, scores = entries(session, state.name, None, _INTERVAL)
+    return find(state, forecasts, scores, named, now_us, since_us, chance)
 
 
-def find(state: State, forecasts: Iterable[Forecast], scores: Iterable[Score], named: Named, now_us: int) -> Findings:
-    """Return what forecasts and their scores, of any revision, say."""
+def find(
+    state: State,
+    forecasts: Iterable[Forecast],
+    scores: Iterable[Score],
+    named: Named,
+    now_us: int,
+    since_us: int = 0,
+    chance: float = COVERAGE_CHANCE,
+) -> Findings:
+    """Return what forecasts and their scores, of any revision, say; see `read`."""
     horizon, arms = state.experiment.spec.end.horizon, (CHAMPION, *state.challengers)
-    of_horizon = [it for it in forecasts if it.horizon == horizon and it.arm in arms and it.ticker in state.tickers]
+    of_horizon = [
+        it
+        for it in forecasts
+        if it.horizon == horizon and it.arm in arms and it.ticker in state.tickers and it.recorded_us >= since_us
+    ]
     mine = {it.key: it for it in of_horizon if _version(it) == state.versions[it.arm][it.ticker]}
     matured = [it for it in scores if it.key in mine]
     together = compared(matured, arms).get(horizon, [])
@@ -73,7 +126,7 @@ def find(state: State, forecasts: Iterable[Forecast], scores: Iterable[Score], n
         },
         named=named,
         losses={arm: _means([it[arm] for it in counted]) for arm in arms} if counted else {},
-        coverage=_coverage(state, matured),
+        coverage=_coverage(state, matured, chance),
         rewards=_rewards(state, counted, arms, now_us),
         left_out=len(of_horizon) - len(mine),
     )
@@ -119,7 +172,7 @@ def _means(scores: Sequence[Score]) -> dict[str, float]:
     return {name: fsum(values) / len(values) for name, values in known.items() if values}
 
 
-def _coverage(state: State, scores: Iterable[Score]) -> list[Breach]:
+def _coverage(state: State, scores: Iterable[Score], chance: float) -> list[Breach]:
     rule = state.experiment.spec.guardrails.coverage
     if rule is None:
         return []
@@ -127,7 +180,10 @@ def _coverage(state: State, scores: Iterable[Score]) -> list[Breach]:
     for it in newest(scores).values():
         covered[it.arm][it.ds].append(it.losses.get(f"covered_{rule.level}", nan))
     horizon = state.experiment.spec.end.horizon
-    verdicts = (judge_coverage(arm, by_session, rule, horizon=horizon) for arm, by_session in sorted(covered.items()))
+    verdicts = (
+        judge_coverage(arm, by_session, rule, horizon=horizon, chance=chance)
+        for arm, by_session in sorted(covered.items())
+    )
     return [it for it in verdicts if it is not None]
 
 

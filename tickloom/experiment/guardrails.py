@@ -6,14 +6,15 @@ Noise takes nobody out: a share must be beyond its limit by more than chance wou
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, fsum, isnan, log1p
+from math import fsum, isnan
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import bdtrc
 
 from tickloom.errors import TickloomError
-from tickloom.experiment.manifest import Coverage, Guardrails
+from tickloom.experiment.spec import Coverage, Guardrails
 from tickloom.manifest.model import milliseconds
 
 CHANCE = 1e-4
@@ -22,7 +23,7 @@ COVERAGE_CHANCE = 0.01
 """The same for coverage, however often the window's sessions are looked at."""
 _DECADES = (-4, 2)  # 0.1 ms to 100 s
 _PER_DECADE = 10
-_BETS = tuple(step / 8 for step in range(1, 8))
+_BETS = np.arange(1, 8) / 8
 
 Name = Literal["errorRate", "p99", "coverage"]
 
@@ -173,7 +174,12 @@ def judge(arm: str, counts: Counts, guardrails: Guardrails) -> Breach | None:
 
 
 def judge_coverage(
-    arm: str, covered: Mapping[int, Sequence[float]], rule: Coverage, *, horizon: int = 1
+    arm: str,
+    covered: Mapping[int, Sequence[float]],
+    rule: Coverage,
+    *,
+    horizon: int = 1,
+    chance: float = COVERAGE_CHANCE,
 ) -> Breach | None:
     """Return a breach where too few closes lay inside an arm's intervals.
 
@@ -184,14 +190,18 @@ def judge_coverage(
         where that is unknown.
     horizon
         Sessions ahead of the forecasts. Those of sessions closer than that overlap; so as many processes as that are
-        interleaved, and their evidence is averaged.
+        interleaved, and one of them has to show it by itself.
+    chance
+        Greatest chance of a breach by an arm that keeps to the rule, however often the window's sessions are looked at.
 
     Notes
     -----
     Tickers of one session move together, so a session counts once, with its share inside. The evidence is the capital
     of a bettor who bets against the mean being ``least`` or more, with fixed shares of what can be lost, averaged over
     them (Waudby-Smith and Ramdas 2024, doi:10.1093/jrsssb/qkad009); by Ville's inequality it reaches
-    1 / ``COVERAGE_CHANCE`` with that chance at most over the window's sessions, if the mean keeps to the rule.
+    1 / ``chance`` with that chance at most over the window's sessions, if the mean keeps to the rule. Of interleaved
+    processes each has the same part of the chance (Bonferroni): their average is no supermartingale where one looks
+    between their turns.
     """
     shares = []
     for session in sorted(covered):
@@ -199,15 +209,22 @@ def judge_coverage(
         if known:
             shares.append(fsum(known) / len(known))
     shares = shares[-rule.sessions :]
-    capital = fsum(_capital(shares[start::horizon], rule.least) for start in range(horizon)) / horizon
-    if capital < 1 / COVERAGE_CHANCE:
+    ends = [capitals(np.array(shares[start::horizon]), rule.least)[-1:] for start in range(horizon)]
+    if max((float(it[0]) for it in ends if it.size), default=0.0) < horizon / chance:
         return None
     return Breach(arm, "coverage", fsum(shares) / len(shares), rule.least, f"{len(shares)} sessions")
 
 
-def _capital(shares: Sequence[float], least: float) -> float:
-    worst = 1 - least
-    return fsum(exp(fsum(log1p(bet * (least - it) / worst) for it in shares)) for bet in _BETS) / len(_BETS)
+def capitals(shares: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.float64]:
+    """Return what a bettor against a mean of ``least`` or more has of 1 after each session, shape (…, sessions).
+
+    Parameters
+    ----------
+    shares
+        Of a session's closes that lay inside the intervals, shape (…, sessions).
+    """
+    lost = (least - shares[..., np.newaxis]) / (1 - least)
+    return np.asarray(np.exp(np.cumsum(np.log1p(_BETS * lost), axis=-2)).mean(axis=-1), np.float64)
 
 
 def _above(count: int, of: int, limit: float) -> bool:

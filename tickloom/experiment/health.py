@@ -14,6 +14,8 @@ from cassandra.cluster import Session
 from tickloom.errors import TickloomError
 from tickloom.experiment.guardrails import Counts
 from tickloom.experiment.ratio import Ratio
+from tickloom.experiment.states import State
+from tickloom.manifest.model import milliseconds
 from tickloom.store import experiments
 
 KEPT_S = 180
@@ -86,6 +88,18 @@ def publish(
         for arm, it in counts.items()
     ]  # fmt: skip
     experiments.put_health(session, rows, kept_s)
+
+
+def of(session: Session, state: State) -> Health:
+    """Return how the arms of an experiment fare now, within its guardrails' window.
+
+    Raises
+    ------
+    TickloomError
+        Cassandra does not answer.
+    """
+    window = milliseconds(state.experiment.spec.guardrails.window) / 1000
+    return read(session, state.name, state.generation, recent_s=min(KEPT_S, window))
 
 
 def read(session: Session, experiment: str, generation: int, *, recent_s: float = KEPT_S) -> Health:

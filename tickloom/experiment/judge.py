@@ -14,24 +14,22 @@ import structlog
 from cassandra.cluster import Session
 
 from tickloom.errors import TickloomError
-from tickloom.experiment import aliases, findings, health, states, trail
+from tickloom.experiment import aliases, findings, health, states
+from tickloom.experiment.actions import Action, after
+from tickloom.experiment.findings import Findings
+from tickloom.experiment.finishing import finish
 from tickloom.experiment.guardrails import judge
-from tickloom.experiment.manifest import CHAMPION, Experiment, check_together
 from tickloom.experiment.maturing import score_ledger
-from tickloom.experiment.modes import initial
-from tickloom.experiment.promotion import Action, Findings, after, blocks, decide
-from tickloom.experiment.states import Entry, Epoch, Pending, State
-from tickloom.experiment.trail import JUDGE
+from tickloom.experiment.promotion import decide
+from tickloom.experiment.states import JUDGE, State
+from tickloom.experiment.watching import coverage_chance, opposite, rolled_before, watched
 from tickloom.forecast.registry import Registry
-from tickloom.manifest.model import milliseconds
-from tickloom.store import experiments
 
 log = structlog.get_logger(__name__)
 
 EVERY_S = 10.0
 EVIDENCE_EVERY_S = 600.0
 _TRIES = 3
-_BUSY = "experiment {}: somebody else changed it at the same time; look at `tickloom experiment status`, and try again"
 
 
 @dataclass
@@ -86,10 +84,11 @@ class Judge:
         TickloomError
             Cassandra does not answer, so that not even the states are known.
         """
-        done = Look(states={it: state for it, state in states.read(self._session).items() if name in (None, it)})
+        everyone = states.read(self._session)
+        done = Look(states={it: state for it, state in everyone.items() if name in (None, it)})
         for it, state in done.states.items():
             try:
-                done.states[it] = self._one(state, done, forecasts)
+                done.states[it] = self._one(state, everyone, done, forecasts)
             except TickloomError as error:
                 done.failures[it] = str(error)
             except Exception as error:  # of one experiment, which must not keep the others from being looked at
@@ -97,40 +96,56 @@ class Judge:
                 done.failures[it] = f"{type(error).__name__}: {error}"
         return done
 
-    def _one(self, state: State, done: Look, forecasts: bool) -> State:
+    def _one(self, state: State, everyone: Mapping[str, State], done: Look, forecasts: bool) -> State:
         for _ in range(_TRIES):
             state = finish(self._session, self._registry, state)
-            changed, actions = self._decided(state, done, forecasts)
+            changed, actions = self._decided(state, everyone, done, forecasts)
             if not actions:
                 return state
             if states.write(self._session, changed, state.revision):
                 break
-            state = known(self._session, state.name)  # another was faster: look at what he left
+            state = states.known(self._session, state.name)  # another was faster: look at what he left
         else:
             return state
         for action in actions:
             done.actions.append((state.name, action))
-            log.info("decided", experiment=state.name, action=action.kind, arm=action.arm, why=action.why)
+            tell = log.warning if action.kind in ("ask", "roll back") else log.info
+            tell("decided", experiment=state.name, action=action.kind, arm=action.arm, why=action.why)
         return finish(self._session, self._registry, changed)
 
-    def _decided(self, state: State, done: Look, forecasts: bool) -> tuple[State, list[Action]]:
+    def _decided(
+        self, state: State, everyone: Mapping[str, State], done: Look, forecasts: bool
+    ) -> tuple[State, list[Action]]:
         if not state.routes:
             return state, []
         now_us = self._clock_us()
-        seen = see(self._session, state)
+        seen = health.of(self._session, state)
         found = None
-        if forecasts and state.is_open:
+        if forecasts and (state.is_open or state.watch is not None):
             score_ledger(self._session, now_us, experiment=state.name)
-            found = done.findings[state.name] = self.find(state)
+            found = self.find(state) if state.is_open else self.find_watched(state)
+            if found is not None:
+                done.findings[state.name] = found
         limits = state.experiment.spec.guardrails
         breaches = [it for it in (judge(arm, counts, limits) for arm, counts in seen.counts.items()) if it is not None]
-        actions = decide(state, found, breaches, seen.ratio_p, now_us)
+        if state.is_open:
+            actions = decide(state, found, breaches, seen.ratio_p, now_us)
+        else:
+            actions = watched(state, found, breaches, rolled_before(state, everyone), now_us)
         return reduce(lambda given, action: after(given, action, now_us, JUDGE), actions, state), actions
 
     def find(self, state: State) -> Findings:
         """Return what matured forecasts and the registry say of an experiment."""
         named = aliases.named(state.experiment, self._registry.catalogue(), state.tickers)
         return findings.read(self._session, state, named, self._clock_us())
+
+    def find_watched(self, state: State) -> Findings | None:
+        """Return what forecasts that matured since a promotion say of it; None where they are not watched."""
+        if state.watch is None:
+            return None
+        chance = coverage_chance(state.experiment.spec.end.alpha)
+        compared = opposite(state, state.watch)
+        return findings.read(self._session, compared, {}, self._clock_us(), state.watch.since_us, chance)
 
     def run(
         self, stop: threading.Event, *, every_s: float = EVERY_S, evidence_every_s: float = EVIDENCE_EVERY_S
@@ -162,164 +177,3 @@ class Judge:
                 log.error("could not look", why=str(error))
                 wait = min(every_s, EVERY_S)
             stop.wait(max(0.0, wait - (time.monotonic() - began)))
-
-
-def see(session: Session, state: State) -> health.Health:
-    """Return how the arms of an experiment fare at requests."""
-    window = milliseconds(state.experiment.spec.guardrails.window) / 1000
-    return health.read(session, state.name, state.generation, recent_s=min(health.KEPT_S, window))
-
-
-def finish(session: Session, registry: Registry, state: State) -> State:
-    """Do what was decided and may not be done yet, and return the state without it.
-
-    Raises
-    ------
-    TickloomError
-        Cassandra or MLflow does not answer; whoever looks next goes on.
-    """
-    if state.pending is None:
-        return state
-
-    def still() -> bool:
-        return experiments.revision(session, state.name) == state.revision
-
-    refused = aliases.apply(registry, state.experiment.spec.market, state.pending.moves, still)
-    trail.add(session, state.name, state.pending.entries)
-    time_us = max((it.time_us for it in state.pending.entries), default=0)
-    trail.add(session, state.name, [
-        Entry(
-            id=f"{state.revision:06d}-refused-{at}", time_us=time_us, kind="alias", who=JUDGE,
-            what="left an alias as it is", why=why,
-        )
-        for at, why in enumerate(refused)
-    ])  # fmt: skip
-    done = state.model_copy(update={"pending": None, "revision": state.revision + 1})
-    # where another was faster, he has finished the same
-    return done if states.write(session, done, state.revision) else states.read(session)[state.name]
-
-
-def start(session: Session, registry: Registry, experiment: Experiment, who: str, now_us: int) -> tuple[State, bool]:
-    """Have an experiment run, and return its state and whether it is new.
-
-    One that runs takes over what may change of its file: guardrails, the ramp, the fewest sessions, who decides.
-
-    Raises
-    ------
-    ConfigurationError
-        An arm has no model for a ticker.
-    TickloomError
-        Another one takes a ticker of its, or one of the name was started with other arms.
-    """
-    there = states.read(session)
-    mark, known = states.fingerprint(experiment), there.get(experiment.name)
-    if known is not None:
-        return _take_over(session, registry, known, experiment, mark, who, now_us), False
-    versions = aliases.resolve(experiment, registry.catalogue())
-    _check_numbers(registry, experiment, versions)
-    tickers = tuple(versions[CHAMPION])
-    resolved = experiment.model_copy(update={"spec": experiment.spec.model_copy(update={"tickers": tickers})})
-    check_together([*states.routed(there.values())[0], resolved])
-    weights = initial(resolved.spec)
-    why = f"arms {', '.join(resolved.arms)} on {len(tickers)} tickers, mode {resolved.spec.mode}"
-    entry = Entry(
-        id="000000", time_us=now_us // 1000 * 1000, kind="decision", who=who, what="started it", why=why,
-        numbers={"tickers": len(tickers), **{f"share_{arm}": it for arm, it in weights.values.items()}},
-    )  # fmt: skip
-    state = State(
-        experiment=resolved, fingerprint=mark, started_us=now_us, versions=versions, weights=weights,
-        epochs=(Epoch(weights=weights, since_us=now_us, why="the file's"),), pending=Pending(entries=(entry,)),
-    )  # fmt: skip
-    if not states.write(session, state, None):
-        raise TickloomError(_BUSY.format(experiment.name))
-    return finish(session, registry, state), True
-
-
-def _check_numbers(registry: Registry, experiment: Experiment, versions: Mapping[str, Mapping[str, int]]) -> None:
-    for arm in experiment.spec.arms:
-        if arm.model.isdigit():
-            for ticker, number in versions[arm.name].items():
-                there = [it.number for it in registry.versions(experiment.spec.market, ticker)]
-                if number not in there:
-                    raise TickloomError(
-                        f"Experiment {experiment.name}: arm {arm.name}: {ticker} has no version {number}; "
-                        f"it has {', '.join(map(str, sorted(there))) or 'none'}"
-                    )
-
-
-def _take_over(
-    session: Session, registry: Registry, known: State, experiment: Experiment, mark: str, who: str, now_us: int
-) -> State:
-    name = experiment.name
-    if not known.is_open:
-        raise TickloomError(
-            f"experiment {name} is {known.status} already; give the new one another name, for the ledger keeps what "
-            "was forecast under this one"
-        )
-    if known.fingerprint != mark:
-        raise TickloomError(
-            f"experiment {name} runs with other arms, tickers, mode, stickiness, salt, alpha, horizon or mostSessions; "
-            "what was counted so far would not be of this file: give it another name, and "
-            f"`tickloom experiment stop {name}`"
-        )
-    known = finish(session, registry, known)
-    kept = experiment.spec.model_copy(update={"tickers": known.tickers})
-    resolved = experiment.model_copy(update={"spec": kept})
-    if resolved == known.experiment:
-        return known
-    entry = Entry(
-        id=f"{known.revision + 1:06d}", time_us=now_us // 1000 * 1000, kind="decision", who=who,
-        what="changed its rules", why="guardrails, ramp, fewest sessions or who decides are others in the file",
-    )  # fmt: skip
-    update = {"experiment": resolved, "revision": known.revision + 1, "pending": Pending(entries=(entry,))}
-    changed = known.model_copy(update=update)
-    if not states.write(session, changed, known.revision):
-        raise TickloomError(_BUSY.format(name))
-    return finish(session, registry, changed)
-
-
-def decide_by_hand(
-    session: Session, registry: Registry, name: str, verb: str, who: str, why: str, now_us: int
-) -> State:
-    """Do what a person says: ``approve``, ``reject``, ``stop`` or ``rollback``.
-
-    Raises
-    ------
-    TickloomError
-        There is no such experiment, it is not in a state for that, or an alias was moved since it was compared.
-    """
-    state = finish(session, registry, known(session, name))
-    action = _by_hand(session, registry, state, verb, why)
-    changed = after(state, action, now_us, who)
-    if not states.write(session, changed, state.revision):
-        raise TickloomError(_BUSY.format(name))
-    return finish(session, registry, changed)
-
-
-def known(session: Session, name: str) -> State:
-    """Return the state of an experiment; raise a `TickloomError` with the known names where there is none."""
-    there = states.read(session)
-    if name not in there:
-        names = ", ".join(there) or "none; `tickloom experiment start FILE` starts one"
-        raise TickloomError(f"experiment {name!r} was never started; known: {names}")
-    return there[name]
-
-
-def _by_hand(session: Session, registry: Registry, state: State, verb: str, why: str) -> Action:
-    if verb in ("approve", "reject") and state.status != "waiting":
-        raise TickloomError(
-            f"experiment {state.name} is {state.status}, and waits for nobody's approval; "
-            f"`tickloom experiment status {state.name}` says what is missing"
-        )
-    if verb == "approve":
-        arm = state.proposal or ""
-        named = aliases.named(state.experiment, registry.catalogue(), state.tickers)
-        reasons = blocks(state, Findings(named=named), arm, see(session, state).ratio_p)
-        if reasons:
-            raise TickloomError(f"experiment {state.name}: {arm} cannot be promoted: {reasons[0]}")
-        return Action("promote", why or "approved", arm)
-    if verb == "reject":
-        return Action("end", why or "rejected", CHAMPION)
-    if verb == "stop":
-        return Action("stop", why or "stopped by hand", CHAMPION)
-    return Action("roll back", why or "rolled back by hand", CHAMPION)

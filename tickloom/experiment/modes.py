@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tickloom.errors import TickloomError
-from tickloom.experiment.manifest import CHAMPION, Spec
+from tickloom.experiment.spec import CHAMPION, Spec
 from tickloom.manifest.model import milliseconds
 
 

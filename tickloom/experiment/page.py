@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from tickloom.experiment.manifest import Arm, Bandit, Canary, Coverage, End, Guardrails, Spec
+from tickloom.experiment.spec import Arm, Bandit, Canary, Coverage, End, Guardrails, Spec
 from tickloom.manifest.page import fields_table
 
 EXAMPLE = """\

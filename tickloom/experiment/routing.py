@@ -13,8 +13,9 @@ from math import isfinite, log
 from typing import Final, Literal
 
 from tickloom.errors import TickloomError
-from tickloom.experiment.manifest import CHAMPION, DEFAULT, Experiment, check_together
+from tickloom.experiment.manifest import DEFAULT, Experiment, check_together
 from tickloom.experiment.modes import Weights, initial
+from tickloom.experiment.spec import CHAMPION
 
 Reason = Literal["weights", "header missing", "one arm", "no experiment", "no model for every arm"]
 """Why this arm: by weights; by weights and the client, as the request lacks the header; the only arm with weight; or

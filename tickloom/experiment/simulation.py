@@ -203,8 +203,8 @@ def _make(case: Case, runs: int, sessions: int, rng: np.random.Generator) -> _Ma
     size = np.full(shape, 0.3) if case.regimes else 0.3 * np.abs(1 + 0.3 * rng.standard_normal(shape))
     if case.law == "skewed":
         return _skewed(case.horizon, above, size, rng)
-    returns = _returns(case, runs, sessions + case.horizon - 1, rng)
-    return _Made(_overlapping(returns, case.horizon), above * size, -above * size)
+    returns = returns_of(case, runs, sessions + case.horizon - 1, rng)
+    return _Made(overlapping(returns, case.horizon), above * size, -above * size)
 
 
 def _normal(runs: int, sessions: int, rng: np.random.Generator) -> Floats:
@@ -213,7 +213,7 @@ def _normal(runs: int, sessions: int, rng: np.random.Generator) -> Floats:
     return np.asarray(np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * own, np.float64)
 
 
-def _returns(case: Case, runs: int, sessions: int, rng: np.random.Generator) -> Floats:
+def returns_of(case: Case, runs: int, sessions: int, rng: np.random.Generator) -> Floats:
     """Return symmetric returns of variance 1, so that forecasts equally far from 0 are equally good at any cutoff."""
     normal = _normal(runs, sessions, rng)
     if case.law == "t3":
@@ -225,7 +225,8 @@ def _returns(case: Case, runs: int, sessions: int, rng: np.random.Generator) -> 
     return returns
 
 
-def _overlapping(returns: Floats, horizon: int) -> Floats:
+def overlapping(returns: Floats, horizon: int) -> Floats:
+    """Return sums of as many returns as the horizon has sessions, of variance 1, shape (runs, cutoffs, tickers)."""
     windows = np.lib.stride_tricks.sliding_window_view(returns, horizon, axis=1)
     return np.asarray(windows.sum(axis=-1) / np.sqrt(horizon), np.float64)
 
@@ -237,7 +238,7 @@ def _skewed(horizon: int, above: Floats, size: Floats, rng: np.random.Generator)
     """
     runs, sessions, _ = above.shape
     scores = stats.norm.cdf(_normal(runs, sessions + horizon - 1, rng))
-    outcome = _overlapping(stats.expon.ppf(scores), horizon)
+    outcome = overlapping(stats.expon.ppf(scores), horizon)
     points = np.linspace(0.0, stats.gamma.ppf(0.999, horizon), 20001)
     # E|X - c| of a gamma law with shape h and scale 1
     loss = points * (2 * stats.gamma.cdf(points, horizon) - 1) + horizon * (

@@ -15,12 +15,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tickloom.errors import TickloomError
 from tickloom.experiment.bandit import Rewards
-from tickloom.experiment.manifest import CHAMPION, Experiment
+from tickloom.experiment.manifest import Experiment
 from tickloom.experiment.modes import Weights
+from tickloom.experiment.spec import CHAMPION, PREVIOUS, Arm
 from tickloom.store import experiments
 
-Status = Literal["running", "waiting", "decided", "stopped"]
-"""``waiting`` is for a person's approval; ``decided`` also where the champion stayed."""
+Status = Literal["running", "waiting", "decided", "asking", "stopped"]
+"""``waiting`` is for a person's approval, ``asking`` for his word on a promotion that turned bad; ``decided`` also
+where the champion stayed."""
+JUDGE = "judge"
+"""Who did what no person did."""
 _MATTERS = ("market", "tickers", "mode", "stickiness", "arms", "bandit")
 _MATTERS_AT_END = ("alpha", "horizon", "most_sessions")
 
@@ -40,11 +44,21 @@ class Epoch(Part):
 
 
 class Move(Part):
-    """A ticker's ``champion`` from one version to another, which leaves the old one as ``previous-champion``."""
+    """A ticker's ``champion`` from one version to another, which leaves the old one as ``previous-champion``.
+
+    Attributes
+    ----------
+    approver : str
+        Who approved the new version, which is written into its tags; empty where it had been champion before.
+    taken_back : str
+        Why the old version is taken back, for its tags; empty where it is not.
+    """
 
     ticker: str
     old: int
     new: int
+    approver: str = ""
+    taken_back: str = ""
 
 
 class Entry(Part):
@@ -75,6 +89,25 @@ class Pending(Part):
     entries: tuple[Entry, ...] = ()
 
 
+class Watch(Part):
+    """What a promotion is watched for in the ledger.
+
+    Attributes
+    ----------
+    since_us : int
+        Forecasts that were made before do not count.
+    champion, former : Mapping
+        By ticker, the version that ``champion`` names now and the one that it named before.
+    sessions : int
+        Matured ones after which it ends.
+    """
+
+    since_us: int
+    champion: Mapping[str, int]
+    former: Mapping[str, int]
+    sessions: int
+
+
 class Decision(Part):
     """How an experiment ended.
 
@@ -84,6 +117,8 @@ class Decision(Part):
         Whose version is the champion now; ``champion`` where that is the one that it was.
     moves : tuple of Move
         Those of a promotion, which a rollback takes back.
+    rolled_back_by, rolled_back_why : str
+        Who took it back, a person or ``judge``, and why; empty where nobody did.
     """
 
     arm: str
@@ -92,6 +127,8 @@ class Decision(Part):
     at_us: int
     moves: tuple[Move, ...] = ()
     rolled_back: bool = False
+    rolled_back_by: str = ""
+    rolled_back_why: str = ""
 
 
 class State(Part):
@@ -125,6 +162,10 @@ class State(Part):
         Why the arm that was found better is not promoted; empty where nothing stands against it.
     watch_until_us : int or None
         Until when a broken guardrail takes a promotion back.
+    watch : Watch or None
+        What forecasts are watched for after a promotion.
+    question : str
+        What a person is asked while the status is ``asking``.
     """
 
     experiment: Experiment
@@ -143,6 +184,8 @@ class State(Part):
     blocked: str = ""
     decision: Decision | None = None
     watch_until_us: int | None = None
+    watch: Watch | None = None
+    question: str = ""
     pending: Pending | None = None
 
     @property
@@ -168,7 +211,24 @@ class State(Part):
     @property
     def routes(self) -> bool:
         """Tell whether routers deal its keys: while it is open, and while a promotion is watched."""
-        return self.is_open or self.watch_until_us is not None
+        return self.is_open or self.watch_until_us is not None or self.watch is not None
+
+    @property
+    def dealt(self) -> Experiment:
+        """What routers deal by: the experiment, and while forecasts are watched its champion beside the former one.
+
+        Tickers whose champion did not move have no former one, and take no part then.
+        """
+        if self.watch is None:
+            return self.experiment
+        spec = self.experiment.spec
+        former = Arm(name=PREVIOUS, model=PREVIOUS, weight=None, shadow=True)
+        arms = (self.experiment.arm(CHAMPION).model_copy(update={"weight": None}), former)
+        update = {
+            "mode": "championChallenger", "arms": arms, "canary": None, "tickers": tuple(self.watch.champion),
+        }  # fmt: skip
+        watched = spec.model_copy(update=update)
+        return self.experiment.model_copy(update={"spec": watched})
 
 
 def fingerprint(experiment: Experiment) -> str:
@@ -193,6 +253,15 @@ def read(session: Session) -> Mapping[str, State]:
     return {name: _state(name, revision, text) for name, revision, text in experiments.states(session)}
 
 
+def known(session: Session, name: str) -> State:
+    """Return the state of an experiment; raise a `TickloomError` with the known names where there is none."""
+    there = read(session)
+    if name not in there:
+        names = ", ".join(there) or "none; `tickloom experiment start FILE` starts one"
+        raise TickloomError(f"experiment {name!r} was never started; known: {names}")
+    return there[name]
+
+
 def write(session: Session, state: State, expected_revision: int | None) -> bool:
     """Write a state where the one that stands has the expected revision, and tell whether it was written.
 
@@ -213,7 +282,7 @@ def write(session: Session, state: State, expected_revision: int | None) -> bool
 def routed(states: Iterable[State]) -> tuple[tuple[Experiment, ...], dict[str, Weights]]:
     """Return what a `Router` takes: the experiments whose keys are dealt, and their weights."""
     mine = [it for it in states if it.routes]
-    return tuple(it.experiment for it in mine), {it.name: it.weights for it in mine}
+    return tuple(it.dealt for it in mine), {it.name: it.weights for it in mine}
 
 
 def _state(name: str, revision: int, text: str) -> State:

@@ -5,18 +5,26 @@ from math import isfinite
 from typing import Any
 
 from tickloom.experiment.evidence import confidence
+from tickloom.experiment.findings import Findings
 from tickloom.experiment.guardrails import judge
 from tickloom.experiment.health import Health
-from tickloom.experiment.manifest import CHAMPION
-from tickloom.experiment.promotion import Findings, found_better, missing, trails
+from tickloom.experiment.promotion import found_better, missing, trails
 from tickloom.experiment.ratio import ALPHA
+from tickloom.experiment.spec import CHAMPION, PREVIOUS
 from tickloom.experiment.states import Decision, State
+from tickloom.experiment.watching import opposite
 from tickloom.manifest.model import milliseconds
 from tickloom.market.sessions import day_of
 
 
-def summary(state: State, findings: Findings, seen: Health) -> dict[str, Any]:
-    """Return it with plain values only; what is unknown is None."""
+def summary(state: State, findings: Findings, seen: Health, watched: Findings | None = None) -> dict[str, Any]:
+    """Return it with plain values only; what is unknown is None.
+
+    Parameters
+    ----------
+    watched
+        What forecasts say of a promotion that is watched (`Judge.find_watched`).
+    """
     spec, rows = state.experiment.spec, trails(state, findings)
     better = found_better(state, findings)
     return {
@@ -31,6 +39,7 @@ def summary(state: State, findings: Findings, seen: Health) -> dict[str, Any]:
         "ratio_p": seen.ratio_p, "ratio_is_off": seen.ratio_p <= ALPHA, "replicas": seen.replicas,
         "left_out": findings.left_out, "proposal": state.proposal, "blocked": state.blocked or None,
         "decision": _decision(state.decision), "watch_until": _time(state.watch_until_us),
+        "watch": _watch(state, watched), "question": state.question or None,
         "unfinished": state.pending is not None, "missing": missing(state, findings, seen.ratio_p),
     }  # fmt: skip
 
@@ -41,6 +50,17 @@ def headline(found: dict[str, Any]) -> str:
         f"{found['name']}: {found['status']}, {found['mode']} on {len(found['tickers'])} tickers of {found['market']} "
         f"since {found['started'][:10]}; {found['sessions']} of {found['least_sessions']} to {found['most_sessions']} "
         f"sessions have matured, {found['horizon']} ahead"
+    )
+
+
+def watch_line(it: dict[str, Any]) -> str:
+    """Return in one sentence what forecasts since a promotion say of it."""
+    losses = [it["losses"].get(arm, {}).get("absolute") for arm in (CHAMPION, PREVIOUS)]
+    mae = f"; mae {100 * losses[0]:.3f}, the former one's {100 * losses[1]:.3f}" if None not in losses else ""
+    return (
+        f"watched for {it['sessions']} of {it['most_sessions']} sessions: the former champion's e-value is "
+        f"{it['e_value']:.3g}, and {it['needed']:.3g} takes the promotion back{mae}"
+        + "".join(f"; {text}" for text in it["broken"])
     )
 
 
@@ -97,11 +117,29 @@ def _arm(state: State, findings: Findings, seen: Health, rows: Any, arm: str) ->
     }  # fmt: skip
 
 
+def _watch(state: State, findings: Findings | None) -> dict[str, Any] | None:
+    if state.watch is None or findings is None:
+        return None
+    compared = opposite(state, state.watch)
+    trail, evidence = trails(compared, findings).get(PREVIOUS), findings.evidence.get(PREVIOUS)
+    known = trail is not None and evidence is not None and len(trail) > 0
+    return {
+        "since": _time(state.watch.since_us), "sessions": len(findings.cutoffs), "most_sessions": state.watch.sessions,
+        "champion": dict(state.watch.champion), "former": dict(state.watch.former),
+        "e_value": float(trail[-1]) if known and trail is not None else 1.0,
+        "needed": 1 / compared.experiment.spec.end.alpha,
+        "mean_difference": float(-evidence.differences.mean()) if known and evidence is not None else None,
+        "losses": {arm: dict(it) for arm, it in findings.losses.items()},
+        "broken": [str(it) for it in findings.coverage], "left_out": findings.left_out,
+    }  # fmt: skip
+
+
 def _decision(it: Decision | None) -> dict[str, Any] | None:
     if it is None:
         return None
     return {
         "arm": it.arm, "who": it.who, "why": it.why, "at": _time(it.at_us), "rolled_back": it.rolled_back,
+        "rolled_back_by": it.rolled_back_by or None, "rolled_back_why": it.rolled_back_why or None,
         "moves": [one.model_dump() for one in it.moves],
     }  # fmt: skip
 

@@ -10,8 +10,6 @@ from cassandra.cluster import Session
 from tickloom.experiment.states import Entry
 from tickloom.store import experiments
 
-JUDGE = "judge"
-"""Who did what no person did."""
 _KINDS = ("decision", "alias")
 
 

@@ -4,78 +4,27 @@ A run is made whole or not at all: the version, which is what others look for, c
 marked as failed. Aliases say which version serves; the first ``champion`` of a ticker is the random walk.
 """
 
-import json
 import logging
 import math
-import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tickloom.errors import TickloomError
-from tickloom.forecast import flavour, package
+from tickloom.forecast import flavour, lineage, package, shown
 from tickloom.forecast.database import SQLITE, Stamp, changed, create
 from tickloom.forecast.models import REFERENCE, make
 from tickloom.forecast.package import Manifest
+from tickloom.forecast.reaching import reaching
 from tickloom.forecast.residuals import ConformalResiduals
+from tickloom.forecast.versions import Listing, Version, listing_of, version_of
 
 CHAMPION = "champion"
 ARTIFACTS = "package"
 _NAME = "tickloom"
 _PAGE = 500
-_LONGEST_PARAMETER = 500
-_CLIENT = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # of the client's own accord it tries for minutes
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of a server's runs; standard output is for --json
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
-
-
-@dataclass(frozen=True)
-class Version:
-    """A version of a registered model.
-
-    Attributes
-    ----------
-    name : str
-        ``tickloom.<market>.<ticker>``.
-    number : int
-    model, verdict, created : str
-        Of its manifest.
-    aliases : tuple of str
-    run : str
-        Id of the MLflow run.
-    """
-
-    name: str
-    number: int
-    model: str
-    verdict: str
-    created: str
-    aliases: tuple[str, ...]
-    run: str
-
-
-@dataclass(frozen=True)
-class Listing:
-    """All registered models.
-
-    Attributes
-    ----------
-    aliases : dict of (market, ticker) to dict of str to int
-        Which version each one names.
-    tags : dict of str to dict of str to str
-        By the model's name; those without tags are left out.
-    """
-
-    aliases: dict[tuple[str, str], dict[str, int]]
-    tags: dict[str, dict[str, str]]
 
 
 def local_uri(home: Path) -> str:
@@ -98,7 +47,7 @@ class Registry:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._listing: tuple[Stamp | None, Listing] | None = None
-        with self._reachable():
+        with reaching(self.uri):
             from mlflow import MlflowClient
 
             for name in ("mlflow", "alembic"):
@@ -123,14 +72,14 @@ class Registry:
             The folder holds no whole model, or MLflow does not answer; the folder stays, to be pushed again.
         """
         manifest = package.read_manifest(folder)
-        with self._reachable(
-            f"{folder} is whole; register it later with `tickloom models {manifest.ticker} --push {folder}`"
+        with reaching(
+            self.uri, f"{folder} is whole; register it later with `tickloom models {manifest.ticker} --push {folder}`"
         ):
             self._ensure_champion(manifest, package.read_errors(folder, REFERENCE))
             return self._push(folder, manifest, tags or {})
 
     def _push(self, folder: Path, manifest: Manifest, tags: Mapping[str, str]) -> Version:
-        run = self._client.create_run(self._experiment(manifest), run_name=manifest.model, tags=_tags(manifest))
+        run = self._client.create_run(self._experiment(manifest), run_name=manifest.model, tags=shown.tags(manifest))
         try:
             self._log(run.info.run_id, manifest, folder)
             self._client.set_terminated(run.info.run_id, "FINISHED")
@@ -156,7 +105,7 @@ class Registry:
 
     def versions(self, market: str, ticker: str) -> list[Version]:
         """Return the versions of a ticker's models, newest first; none where it is unknown."""
-        with self._reachable():
+        with reaching(self.uri):
             return self._versions(f"{_NAME}.{market}.{ticker}")
 
     def _versions(self, name: str) -> list[Version]:
@@ -166,29 +115,23 @@ class Registry:
         for model in registered:
             for alias, number in model.aliases.items():
                 aliases.setdefault(str(number), []).append(alias)
-        made = [_of(it, aliases.get(str(it.version), ())) for it in found]
+        made = [version_of(it, aliases.get(str(it.version), ())) for it in found]
         return sorted(made, key=lambda it: -it.number)
 
     def find(self, market: str, ticker: str, tags: Mapping[str, str]) -> Version | None:
         """Return the newest version of a ticker that has all these tags, None where there is none."""
         name = f"{_NAME}.{market}.{ticker}"
-        with self._reachable():
-            found = [
-                int(it.version)
-                for it in self._client.search_model_versions(f"name='{name}'")
-                if tags.items() <= (it.tags or {}).items()
-            ]
-            known = {it.number: it for it in self._versions(name)} if found else {}
-        return known[max(found)] if found else None
+        with reaching(self.uri):
+            return next((it for it in self._versions(name) if tags.items() <= it.tags.items()), None)
 
     def tags(self, market: str, ticker: str, number: int) -> dict[str, str]:
         """Return the tags of a version."""
-        with self._reachable():
+        with reaching(self.uri):
             return dict(self._client.get_model_version(f"{_NAME}.{market}.{ticker}", str(number)).tags or {})
 
     def tag(self, market: str, ticker: str, number: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version; those of the same name are replaced."""
-        with self._reachable():
+        with reaching(self.uri):
             for name, value in tags.items():
                 self._client.set_model_version_tag(f"{_NAME}.{market}.{ticker}", str(number), name, value)
 
@@ -200,8 +143,8 @@ class Registry:
         """Return all registered models; a database in a file is read again only when the file has changed."""
         stamp = changed(Path(self.uri.removeprefix(SQLITE))) if self.uri.startswith(SQLITE) else None
         if stamp is None or self._listing is None or stamp != self._listing[0]:
-            with self._reachable():
-                self._listing = stamp, _listing(self._registered())
+            with reaching(self.uri):
+                self._listing = stamp, listing_of(self._registered())
         return self._listing[1]
 
     def _registered(self) -> Iterator[Any]:
@@ -216,7 +159,7 @@ class Registry:
     def move_alias(self, market: str, ticker: str, alias: str, number: int | None) -> None:
         """Have an alias name a version, or none."""
         name = f"{_NAME}.{market}.{ticker}"
-        with self._reachable():
+        with reaching(self.uri):
             if number is None:
                 self._client.delete_registered_model_alias(name, alias)
             else:
@@ -238,7 +181,7 @@ class Registry:
                 f"{ticker} on {market} has no version {version!r} in {self.uri}; known: {names}; "
                 + ("name one of these" if known else f"`tickloom train {ticker} --model ridge` makes one")
             )
-        with self._reachable():
+        with reaching(self.uri):
             from mlflow.artifacts import download_artifacts
 
             download_artifacts(
@@ -258,7 +201,7 @@ class Registry:
         """
         from mlflow.entities import Metric
 
-        with self._reachable():
+        with reaching(self.uri):
             run = str(self._client.create_run(self._named(experiment), run_name=name, tags=dict(tags)).info.run_id)
             try:
                 told = [Metric(key, value, 0, 0) for key, value in metrics.items() if math.isfinite(value)]
@@ -284,10 +227,10 @@ class Registry:
     def _log(self, run: str, manifest: Manifest, folder: Path) -> None:
         from mlflow.entities import Metric, Param
 
-        parameters = [Param(key, value) for key, value in _parameters(manifest).items()]
-        metrics = [Metric(key, value, 0, step) for key, value, step in _metrics(manifest)]
+        parameters = [Param(key, value) for key, value in shown.parameters(manifest).items()]
+        metrics = [Metric(key, value, 0, step) for key, value, step in shown.metrics(manifest)]
         self._client.log_batch(run, metrics=metrics, params=parameters)
-        self._client.log_inputs(run, [_dataset(manifest)])
+        self._client.log_inputs(run, [shown.dataset(manifest)])
         for it in sorted(folder.iterdir()):
             if it.is_dir():
                 place = it.name if it.name == package.EVALUATION else f"{ARTIFACTS}/{it.name}"
@@ -306,7 +249,13 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             new = False
-        tags = {**more, "model": manifest.model, "verdict": manifest.verdict, "created": manifest.created}
+        tags = {
+            **lineage.made(manifest.data_sha256),
+            **more,
+            "model": manifest.model,
+            "verdict": manifest.verdict,
+            "created": manifest.created,
+        }
         if manifest.remark:
             tags["remark"] = manifest.remark
         source, text = f"{artifacts}/{ARTIFACTS}", package.card(manifest)
@@ -317,111 +266,9 @@ class Registry:
                 if new and not self._client.search_model_versions(f"name='{name}'"):
                     self._client.delete_registered_model(name)
             raise
-        return _of(made, ())
+        return version_of(made, ())
 
     def _fail(self, run: str) -> None:
         """Mark a run as failed, if MLflow still hears it."""
         with suppress(Exception):
             self._client.set_terminated(run, "FAILED")
-
-    @contextmanager
-    def _reachable(self, then: str = "") -> Iterator[None]:
-        with _settings():
-            try:
-                yield
-            except _errors() as error:
-                words = (next(iter(str(error).splitlines()), "") or type(error).__name__).strip()[:300]
-                if "Max retries exceeded" in words:  # what follows are addresses of objects
-                    words = "it does not answer"
-                own = "see that the file is MLflow's and can be written, or name another (--mlflow)"
-                server = "see that it runs, and that TICKLOOM_MLFLOW and MLFLOW_TRACKING_USERNAME are right"
-                fix = then or (own if self.uri.startswith(SQLITE) else server)
-                raise TickloomError(f"MLflow at {self.uri}: {words}; {fix}") from None
-
-
-def _listing(found: Iterable[Any]) -> Listing:
-    aliases, tags = {}, {}
-    for it in found:
-        _, market, ticker = it.name.split(".", 2)
-        aliases[market, ticker] = {alias: int(number) for alias, number in it.aliases.items()}
-        if it.tags:
-            tags[it.name] = dict(it.tags)
-    return Listing(aliases, tags)
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """Return what MLflow raises; who asks a server need not have what reads a database in a file."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        from sqlalchemy.exc import SQLAlchemyError
-    except ModuleNotFoundError:
-        return (MlflowException, OSError)
-    return (MlflowException, OSError, SQLAlchemyError)
-
-
-@contextmanager
-def _settings() -> Iterator[None]:
-    """Set what MLflow's client reads from the environment, where the user has not, and put it back afterwards."""
-    chosen = {name: value for name, value in _CLIENT.items() if name not in os.environ}
-    os.environ.update(chosen)
-    try:
-        yield
-    finally:
-        for name in chosen:
-            os.environ.pop(name, None)
-
-
-def _dataset(manifest: Manifest) -> Any:
-    """Return what MLflow shows as the data of a run; its digests have 36 characters at most."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    name, source = f"{manifest.market}.{manifest.ticker}", {"uri": manifest.data_origin}
-    span = {name: getattr(manifest, name) for name in ("sessions", "first_day", "last_day", "data_sha256")}
-    data = Dataset(name, manifest.data_sha256[:36], "tickloom", json.dumps(source), profile=json.dumps(span))
-    return DatasetInput(data, [InputTag("mlflow.data.context", "training")])
-
-
-def _of(found: Any, aliases: Any) -> Version:
-    tags = found.tags or {}
-    told = (tags.get("model", ""), tags.get("verdict", ""), tags.get("created", ""))
-    return Version(found.name, int(found.version), *told, tuple(sorted(aliases)), found.run_id or "")
-
-
-def _tags(manifest: Manifest) -> dict[str, str]:
-    return {
-        "tickloom.ticker": manifest.ticker,
-        "tickloom.market": manifest.market,
-        "tickloom.verdict": manifest.verdict,
-        "tickloom.data_sha256": manifest.data_sha256,
-        "tickloom.features": ",".join(manifest.features),
-        "mlflow.note.content": package.card(manifest),
-    }
-
-
-def _parameters(manifest: Manifest) -> dict[str, str]:
-    """Return what MLflow shows as parameters; long ones stand in the manifest alone."""
-    told: dict[str, Any] = {
-        **{f"model.{key}": value for key, value in manifest.parameters.items()},
-        "model": manifest.model,
-        "horizon": manifest.horizon,
-        "features": len(manifest.features),
-        "feature_version": manifest.feature_version,
-        "first_day": manifest.first_day,
-        "last_day": manifest.last_day,
-        "sessions": manifest.sessions,
-        "seed": manifest.seed,
-        "data_origin": manifest.data_origin,
-        **{f"version.{name}": value for name, value in manifest.environment.items()},
-    }
-    shown = {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
-    return {key: value for key, value in shown.items() if len(value) <= _LONGEST_PARAMETER}
-
-
-def _metrics(manifest: Manifest) -> Iterator[tuple[str, float, int]]:
-    """Yield name, value and number of sessions ahead of this model's scores."""
-    for row in manifest.scores:
-        if row.get("model") == manifest.model:
-            for key, value in row.items():
-                if key != "h" and isinstance(value, (int, float)) and math.isfinite(value):
-                    yield key, float(value), int(row["h"])

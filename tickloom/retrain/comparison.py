@@ -19,8 +19,9 @@ from tickloom.forecast.history import Floats
 from tickloom.forecast.intervals import volatility
 from tickloom.forecast.models import REFERENCE, Model, make
 from tickloom.forecast.models.base import Rows
-from tickloom.forecast.registry import ARTIFACTS, CHAMPION, Registry, Version
+from tickloom.forecast.registry import ARTIFACTS, CHAMPION, Registry
 from tickloom.forecast.significance import diebold_mariano
+from tickloom.forecast.versions import Version
 from tickloom.market.sessions import day_of, days_of
 from tickloom.retrain import results, training
 from tickloom.retrain.division import LEAST_GATE, Case, case

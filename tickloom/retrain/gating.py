@@ -63,7 +63,8 @@ def gate(
     -------
     dict
         ``passed``; ``checks``, rows of ``name, value, limit, passed, why``; ``ratio`` and ``folds_ratio``, for fairness
-        over tickers; ``package_sha256`` of what was checked.
+        over tickers; ``cutoffs``, their number, with ``first_cutoff`` and ``last_cutoff``; ``package_sha256`` of what
+        was checked.
 
     Raises
     ------
@@ -102,6 +103,8 @@ def gate(
             "folds_ratio": judged["ratio"],
             "champion": found["champion"],
             "cutoffs": found["cutoffs"],
+            "first_cutoff": found["first_cutoff"],
+            "last_cutoff": found["last_cutoff"],
             "package_sha256": learned["package_sha256"],
             "limits": bounds.as_json(),
         },

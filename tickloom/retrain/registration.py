@@ -6,16 +6,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tickloom.errors import TickloomError
-from tickloom.forecast import package
+from tickloom.forecast import lineage, package
 from tickloom.forecast.models import REFERENCE
-from tickloom.forecast.registry import Registry, Version
+from tickloom.forecast.registry import Registry
 from tickloom.forecast.residuals import FILE as RESIDUALS
 from tickloom.forecast.residuals import ConformalResiduals
-from tickloom.retrain import gating, judging, lineage, results, training
+from tickloom.forecast.versions import Version
+from tickloom.market.sessions import days_of, session_table
+from tickloom.retrain import gating, judging, results, training
 from tickloom.retrain.results import Facts
 
 if TYPE_CHECKING:
@@ -78,8 +81,9 @@ def register(
         raise TickloomError(f"{trained}: is another package than the gate checked; run compare and gate again")
     registry = Registry(mlflow)
     tags = lineage.tags(learned, run)
+    same = {name: tags[name] for name in (lineage.RUN, lineage.PACKAGE)}
+    tags |= _gate(passed, [it for it in registry.versions(market, ticker) if not same.items() <= it.tags.items()])
     with _experiments(arm) as session:
-        same = {name: tags[name] for name in (lineage.RUN, lineage.PACKAGE)}
         version = registry.find(market, ticker, same) or _push(registry, trained, evaluated, tags)
         alias = _named(session, registry, arm, market, ticker, version, run) if arm else None
     return _told(
@@ -95,6 +99,31 @@ def register(
         },
         out,
     )
+
+
+def _gate(passed: Facts, others: list[Version]) -> dict[str, str]:
+    """Return between which cutoffs the gate judged, and how many of them it had judged the last version on.
+
+    The sessions of a gate that is asked again and again are used up: what passes on the third try may pass by chance.
+
+    Parameters
+    ----------
+    others
+        Versions of the ticker, newest first, without this one.
+    """
+    first, last = passed.get("first_cutoff"), passed.get("last_cutoff")
+    if first is None or last is None:
+        return {}
+    found = {lineage.GATE_FIRST: str(first), lineage.GATE_LAST: str(last), lineage.GATE_SHARED: "0"}
+    before = next((it.tags for it in others if it.model == passed["model"] and lineage.GATE_LAST in it.tags), None)
+    if before is None:
+        return found
+    begin, end = max(str(first), before[lineage.GATE_FIRST]), min(str(last), before[lineage.GATE_LAST])
+    if begin <= end:
+        days = (days_of(date.fromisoformat(it)) for it in (begin, end))
+        at = [int(session_table(passed["market"]).index_of_day([it])[0]) for it in days]
+        found[lineage.GATE_SHARED] = str(at[1] - at[0] + 1)
+    return found
 
 
 def _push(registry: Registry, trained: Path, evaluated: Path, tags: dict[str, str]) -> Version:

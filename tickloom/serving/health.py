@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterable, Mapping, Set
 
 from tickloom.experiment.guardrails import Counts, Window
-from tickloom.experiment.manifest import Experiment, Guardrails
+from tickloom.experiment.manifest import Experiment
+from tickloom.experiment.spec import Guardrails
 
 Place = tuple[str, str]
 """Experiment and arm."""

@@ -65,6 +65,8 @@ class Metrics:
             "tickloom_serve_store_breaker", "Circuit breaker before the store: 0 closed, 1 trying, 2 open.",
             registry=self.registry,
         )  # fmt: skip
+        text = "Experiments that promoted what turned bad, and wait for a person's word."
+        self._asking = Gauge("tickloom_serve_experiments_asking", text, registry=self.registry)
         self._counters: dict[tuple[str, int, str], Counter] = {}
         self._histograms = {route: self._seconds.labels(route) for route in (*ROUTES, "other")}
         for how in ("last forecast", "naive"):
@@ -81,6 +83,10 @@ class Metrics:
     def breaker(self, state: str) -> None:
         """Take over how the circuit breaker stands."""
         self._breaker.set(_STATES[state])
+
+    def asking(self, experiments: int) -> None:
+        """Take over how many experiments wait for a person's word on what they promoted."""
+        self._asking.set(experiments)
 
     def answered(
         self, path: str, status: int, arms: tuple[str, ...], degraded: tuple[str, ...], forecasts: int, seconds: float

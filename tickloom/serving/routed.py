@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from tickloom.experiment.manifest import CHAMPION, DEFAULT
+from tickloom.experiment.manifest import DEFAULT
+from tickloom.experiment.spec import CHAMPION
 from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.wire import Made
 

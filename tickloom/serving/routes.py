@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from tickloom.experiment.manifest import CHAMPION, DEFAULT, Experiment
+from tickloom.experiment.manifest import DEFAULT, Experiment
 from tickloom.experiment.modes import Weights
 from tickloom.experiment.ratio import Tally
 from tickloom.experiment.routing import Router
+from tickloom.experiment.spec import CHAMPION
 from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.routed import Caller, Routed
 

@@ -97,6 +97,11 @@ class Trials:
         self.running = now
         return True
 
+    @property
+    def asking(self) -> tuple[str, ...]:
+        """Experiments that wait for a person's word on what they promoted."""
+        return tuple(it.name for it in self._states.values() if it.status == "asking")
+
     def shown(self) -> list[dict[str, Any]]:
         """Return the experiments that run, with the weights of now."""
         found = []

@@ -9,8 +9,9 @@ import pyarrow as pa
 from tests.integration.store.tables import bars
 from tests.unit.experiment.judged import NOW_US, series
 from tests.unit.experiment.made import experiment
-from tickloom.experiment.judge import Judge, start
+from tickloom.experiment.judge import Judge
 from tickloom.experiment.ledger import LedgerWriter
+from tickloom.experiment.starting import start
 from tickloom.market.sessions import day_of
 from tickloom.store.writer import Writer
 
@@ -53,6 +54,17 @@ class Simulated:
             for one in forecasts:
                 writer.offer(dataclasses.replace(one, experiment=self.name))
         return self
+
+    def play_on(self, sessions, skill, versions, after=300, seed=11):
+        """Have arms of these versions forecast sessions so much later, recorded now, and let their closes come."""
+        arms = tuple(versions)
+        forecasts, closes = series(sessions, skill, seed, arms, self.tickers, versions)
+        self.closes = {ticker: {day + after: it for day, it in mine.items()} for ticker, mine in closes.items()}
+        with LedgerWriter(lambda: self.session, None) as writer:
+            for one in forecasts:
+                later = {"cutoff": one.cutoff + after, "ds": one.ds + after, "recorded_us": self.clock()}
+                writer.offer(dataclasses.replace(one, experiment=self.name, **later))
+        return self.close(sessions)
 
     def close(self, upto, first=0, ticker=None, factor=1.0):
         """Write the closes of sessions into the store."""

@@ -12,8 +12,11 @@ from tests.unit.experiment.ledgered import CUTOFF
 from tests.unit.experiment.made import experiment
 from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.experiment import findings, health, states, trail
-from tickloom.experiment.judge import Judge, decide_by_hand, finish, start
+from tickloom.experiment.by_hand import decide_by_hand
+from tickloom.experiment.finishing import finish
+from tickloom.experiment.judge import Judge
 from tickloom.experiment.promotion import found_better
+from tickloom.experiment.starting import start
 
 pytestmark = pytest.mark.integration
 

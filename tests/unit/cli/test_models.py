@@ -1,9 +1,15 @@
 """The versions of a ticker: listed, and pushed from a folder."""
 
+import json
+import re
+
 import pytest
 
+import tickloom
 from tickloom.cli import models, train
 from tickloom.errors import TickloomError
+from tickloom.forecast import lineage
+from tickloom.forecast.registry import Registry
 
 
 @pytest.fixture
@@ -29,6 +35,21 @@ def test_versions_are_listed_newest_first(folder, mlflow, call, asked):
     assert found[0]["verdict"] == "not evaluated"
     lines = call(models.app, "MOD", "--mlflow", mlflow).stdout.splitlines()
     assert "champion" in next(line for line in lines if "random_walk" in line)
+
+
+def test_a_version_says_where_it_comes_from_and_who_approved_it(folder, mlflow, call, asked):
+    number = asked(models.app, "MOD", "--push", folder, "--mlflow", mlflow)["versions"][0]["number"]
+    words = ("MOD", "--mlflow", mlflow, "--version")
+    (told,) = asked(models.app, *words, number)["versions"]
+    learned = json.loads((folder / "manifest.json").read_text())["data_sha256"]
+    assert told["lineage"] == {"data": learned, "code": tickloom.__version__, "commit": lineage.commit()}
+    assert "nobody" in call(models.app, *words, number).stdout
+    lineage.approve(Registry(mlflow), "XNYS", "MOD", number, "amina")
+    text = call(models.app, *words, number).stdout
+    assert re.search(r"approver\W+amina", text)
+    assert re.search(rf"data\W+{learned}", text)
+    with pytest.raises(TickloomError, match=rf"MOD on XNYS has no version 99 in .*; known: {number}, "):
+        call(models.app, *words, 99)
 
 
 def test_a_model_of_another_ticker_is_not_pushed(folder, mlflow, call):

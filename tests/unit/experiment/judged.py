@@ -6,12 +6,14 @@ import numpy as np
 
 from tests.unit.experiment.ledgered import CUTOFF, forecast
 from tests.unit.experiment.made import experiment
+from tickloom.experiment.actions import after
 from tickloom.experiment.findings import find
 from tickloom.experiment.guardrails import Counts
 from tickloom.experiment.modes import initial
-from tickloom.experiment.promotion import after, decide
+from tickloom.experiment.promotion import decide
 from tickloom.experiment.scoring import score
 from tickloom.experiment.states import Epoch, State, fingerprint
+from tickloom.experiment.watching import watched
 
 NOW_US = 1_710_600_000_000_000
 MINUTE_US = 60_000_000
@@ -31,7 +33,7 @@ def state(**spec):
     )  # fmt: skip
 
 
-def series(sessions, skill, seed=7, arms=("champion", "lstm", "gbm"), tickers=TICKERS):
+def series(sessions, skill, seed=7, arms=("champion", "lstm", "gbm"), tickers=TICKERS, versions=VERSIONS):
     """Return forecasts of some sessions and the closes that came, by ticker.
 
     ``skill`` is the share of what comes that an arm knows; what else it says is noise of its own.
@@ -50,7 +52,7 @@ def series(sessions, skill, seed=7, arms=("champion", "lstm", "gbm"), tickers=TI
                 forecasts.append(
                     forecast(
                         experiment="one", arm=arm, market="XCAS", ticker=ticker, cutoff=CUTOFF + day,
-                        ds=CUTOFF + day + 1, model=arm, version=str(VERSIONS[arm]), shadow=arm != "champion",
+                        ds=CUTOFF + day + 1, model=arm, version=str(versions[arm]), shadow=arm != "champion",
                         y_cutoff=float(price[day]), y_hat=float(price[day] * np.exp(said)),
                         lo_80=float(price[day] * np.exp(said - half)), hi_80=float(price[day] * np.exp(said + half)),
                         lo_95=float(price[day] * np.exp(said - 3 * half)),
@@ -79,9 +81,12 @@ def counts(requests, failures=0, edges=(0.1, 1.0)):
     return Counts(requests, failures, 0, edges, (requests - failures, *[0] * len(edges)))
 
 
-def look(given, found=None, breaches=(), ratio_p=1.0, now_us=NOW_US):
+def look(given, found=None, breaches=(), ratio_p=1.0, now_us=NOW_US, before=None):
     """Return what is decided, and the state after it."""
-    actions = decide(given, found, breaches, ratio_p, now_us)
+    if given.is_open:
+        actions = decide(given, found, breaches, ratio_p, now_us)
+    else:
+        actions = watched(given, found, breaches, before, now_us)
     changed = given
     for action in actions:
         changed = after(changed, action, now_us, "judge")

@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from tickloom.errors import TickloomError
 from tickloom.experiment.guardrails import CHANCE, Breach, Window, judge, judge_coverage
-from tickloom.experiment.manifest import Coverage, Guardrails
+from tickloom.experiment.spec import Coverage, Guardrails
 
 RULES = Guardrails(error_rate=0.01, p99="60ms", window="5m", least_requests=200)
 RULE = Coverage(level=95, least=0.85, sessions=60)

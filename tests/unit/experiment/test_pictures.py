@@ -5,9 +5,9 @@ import pytest
 from tests.unit.experiment.judged import counts, findings, look, series, state
 from tickloom.cli.experimenting import HEIGHT, chart
 from tickloom.errors import TickloomError
+from tickloom.experiment.findings import Findings
 from tickloom.experiment.health import Health
 from tickloom.experiment.pictures import draw, page, save
-from tickloom.experiment.promotion import Findings
 from tickloom.experiment.summary import summary
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from tests.unit.experiment.judged import ARMS, MINUTE_US, NOW_US, findings, look, series, state
 from tickloom.errors import TickloomError
+from tickloom.experiment.actions import Action, after
 from tickloom.experiment.guardrails import Breach
-from tickloom.experiment.promotion import Action, after, found_better, missing, trails
+from tickloom.experiment.promotion import found_better, missing, trails
 
 BETTER = {"lstm": 0.6}
 
@@ -44,7 +45,7 @@ def test_the_better_arm_is_promoted_with_all_its_tickers_and_the_numbers(better)
     assert action.numbers["e_value"] >= action.numbers["needed"] == 20
     assert 20 <= action.numbers["sessions"] <= 120 == action.numbers["sessions_now"]
     assert (after_it.status, after_it.generation) == ("decided", 1)
-    assert after_it.weights.values == {"champion": 1.0}
+    assert after_it.weights.values == {"champion": 1.0, "previous-champion": 0.0}
     assert after_it.epochs[-1].weights == after_it.weights
     moves = [(it.ticker, it.old, it.new) for it in after_it.pending.moves]
     assert moves == [("ATW", 1, 2), ("IAM", 1, 2)]
@@ -151,12 +152,13 @@ def test_a_promotion_is_rolled_back_while_it_is_watched(better):
     back = look(promoted, breaches=[breach("champion")], now_us=NOW_US + 29 * MINUTE_US)
     assert back.kinds == ["roll back"]
     assert [(it.old, it.new) for it in back.state.pending.moves[-2:]] == [(2, 1), (2, 1)]
-    assert (back.state.decision.rolled_back, back.state.routes, back.state.generation) == (True, False, 2)
+    assert (back.state.decision.rolled_back, back.state.watch_until_us, back.state.generation) == (True, None, 2)
+    assert (back.state.decision.rolled_back_by, back.state.decision.rolled_back_why) == ("judge", back.actions[0].why)
     assert look(back.state, breaches=[breach("champion")]).kinds == []
 
 
 def test_after_the_watch_nothing_is_taken_back(better):
-    promoted = look(state(end={"watch": "30m"}), better).state
+    promoted = look(state(end={"watch": "30m", "watchSessions": 0}), better).state
     assert promoted.routes
     assert look(promoted, now_us=NOW_US + 29 * MINUTE_US).kinds == []
     done = look(promoted, now_us=NOW_US + 30 * MINUTE_US)

@@ -63,7 +63,7 @@ def test_it_does_not_matter_which_of_equal_arms_is_above(name):
 
 def test_tickers_and_neighbours_depend_on_each_other_as_they_are_to():
     rng = np.random.default_rng(9)
-    returns = simulation._returns(Case("x", law="garch"), 200, 200, rng)
+    returns = simulation.returns_of(Case("x", law="garch"), 200, 200, rng)
     assert np.corrcoef(returns[..., 0].ravel(), returns[..., 1].ravel())[0, 1] == pytest.approx(0.5, abs=0.03)
     moving = simulation._make(BY_NAME["garch_h5_constant"], 250, 200, rng).differences(0.0, 0.0)
     lags = [np.corrcoef(moving[:, :-lag].ravel(), moving[:, lag:].ravel())[0, 1] for lag in (1, 4, 5)]

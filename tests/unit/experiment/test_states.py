@@ -55,5 +55,8 @@ def test_routers_take_what_runs_and_what_is_watched():
     experiments, weights = routed([promoted, ended])
     router = Router(experiments, weights)
     assert router.assign("XCAS", "ATW", client="c").arm == "champion"
-    assert router.assign("XCAS", "ATW", client="c").shadows == ()
+    assert router.assign("XCAS", "ATW", client="c").shadows == ("previous-champion",)
+    assert experiments[0].arm("previous-champion").model == "previous-champion"
+    unwatched = promoted.model_copy(update={"watch": None})
+    assert unwatched.dealt == unwatched.experiment
     assert router.assign("XCAS", "ATW", client="c").epoch == 1

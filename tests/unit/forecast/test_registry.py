@@ -24,6 +24,7 @@ from tickloom.forecast.database import changed
 from tickloom.forecast.features import feature_frame
 from tickloom.forecast.models import make
 from tickloom.forecast.package import Manifest
+from tickloom.forecast.reaching import reaching
 from tickloom.forecast.registry import Registry
 from tickloom.forecast.windows import windows_at
 
@@ -317,7 +318,7 @@ def test_an_mlflow_that_is_away_is_a_sentence(trained):
 def test_mlflow_prints_no_addresses_of_runs(registry):
     # with a server it would, on standard output, before the object of --json
     assert not MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()
-    with registry._reachable():
+    with reaching(registry.uri):
         assert MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()
 
 

@@ -8,9 +8,10 @@ import pytest
 from tests.unit.retrain.world import MARKET, World
 from tickloom import __version__
 from tickloom.errors import TickloomError
-from tickloom.forecast import package
+from tickloom.forecast import lineage, package
 from tickloom.forecast.registry import CHAMPION, Registry
-from tickloom.retrain import lineage, steps
+from tickloom.forecast.versions import Version
+from tickloom.retrain import registration, steps
 from tickloom.settings import settings
 
 FOLDERS = {"trained": "train", "evaluated": "evaluate", "gated": "gate"}
@@ -72,6 +73,29 @@ def test_registering_again_in_the_same_run_finds_the_version(passed):
     assert first == again
     other = world.registered("MSFT", "ar1", uri, run="another")
     assert other["version"] == first["version"] + 1
+
+
+def test_a_version_says_on_which_sessions_it_was_judged_and_how_many_of_them_were_used_before(passed):
+    world, uri = passed
+    world.registered("MSFT", "ar1", uri, run="before")
+    told = world.registered("MSFT", "ar1", uri, run="after")["tags"]
+    gate = json.loads((world.place("gate", "MSFT", "ar1") / "result.json").read_text())
+    assert (told["tickloom.gate_first"], told["tickloom.gate_last"]) == (gate["first_cutoff"], gate["last_cutoff"])
+    assert told["tickloom.gate_shared"] == str(gate["cutoffs"])  # all of them
+    (version,) = [it for it in Registry(uri).versions(MARKET, "MSFT") if it.tags.get("tickloom.run") == "after"]
+    assert version.tags["tickloom.gate_shared"] == told["tickloom.gate_shared"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "shared"),
+    [("2018-01-02", "2018-03-29", 3), ("2018-04-03", "2018-05-01", 0), ("2018-03-28", "2018-03-28", 1)],
+)
+def test_sessions_that_two_gates_share_are_counted_on_the_exchanges_calendar(first, last, shared):
+    tags = {"tickloom.gate_first": "2018-03-27", "tickloom.gate_last": "2018-04-02"}
+    before = Version("tickloom.XNYS.MSFT", 3, "ar1", "", "", (), "", tags)
+    passed = {"model": "ar1", "market": MARKET, "first_cutoff": first, "last_cutoff": last}
+    assert registration._gate(passed, [before])["tickloom.gate_shared"] == str(shared)
+    assert registration._gate({**passed, "model": "ridge"}, [before])["tickloom.gate_shared"] == "0"
 
 
 def test_the_champion_stays(passed):

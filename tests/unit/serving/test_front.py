@@ -10,7 +10,7 @@ from services.forecast import wiring
 from services.forecast.front import Front
 from services.forecast.settings import ServeSettings, serve_settings
 from tickloom.errors import TickloomError
-from tickloom.forecast.registry import Listing
+from tickloom.forecast.versions import Listing
 
 
 class Registry:

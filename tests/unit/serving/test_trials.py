@@ -8,7 +8,8 @@ from tests.unit.serving.test_routes import ARMS, CATALOGUE, caller, experiment
 from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.experiment import health, states
 from tickloom.experiment.modes import Weights
-from tickloom.experiment.states import Epoch, State
+from tickloom.experiment.states import Epoch, State, Watch
+from tickloom.serving.catalogue import Catalogue
 from tickloom.serving.problems import wrong_experiment
 from tickloom.serving.routes import Routes
 from tickloom.serving.trials import Trials
@@ -142,3 +143,19 @@ def test_other_models_are_counted_from_the_beginning(store):
     trials.look()
     trials.tell()
     assert store.told == []
+
+
+def test_while_a_promotion_is_watched_the_former_champion_forecasts_beside_the_new_one(store):
+    watch = Watch(since_us=0, champion={"AAPL": 5}, former={"AAPL": 4}, sessions=10)
+    weights = Weights(4, {"champion": 1.0, "previous-champion": 0.0})
+    store.states = {"trial": state(weights, status="decided", watch=watch)}
+    trials = Trials(None, dict, store, "r1")
+    assert trials.look()
+    aliases = Catalogue.of({("XNYS", "AAPL"): {"champion": 5, "previous-champion": 4}})
+    found = Routes(trials.running.experiments, trials.running.weights)(aliases, "XNYS", "AAPL", caller())
+    assert (found.experiment, found.arm, found.version) == ("trial", "champion", "5")
+    assert found.shadows == (("previous-champion", "4"),)
+    assert trials.asking == ()
+    store.states = {"trial": state(weights, status="asking", watch=watch)}
+    trials.look()
+    assert trials.asking == ("trial",)
