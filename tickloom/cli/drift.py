@@ -68,13 +68,13 @@ def drift(
     Losses are those of the ledger's matured forecasts; with --data, or where the ledger has none, the random walk's
     over the history. Exits with 0 whatever it finds.
     """
-    from tickloom.monitor.decision import FALSE_ALARMS, Policy
+    from tickloom.monitor.decision import Policy
     from tickloom.monitor.inspection import inspect
 
     if log and report is None:
         raise TickloomError("--log writes the report into MLflow: say --report FOLDER too")
-    usual = FALSE_ALARMS if rule == "both" else 0.5
-    policy = Policy(cast(Any, rule), usual if false_alarms is None else false_alarms)
+    asked = cast(Any, rule)
+    policy = Policy.usual(asked) if false_alarms is None else Policy(asked, false_alarms)
     if report is not None:
         check_writable("--report", report)
     its = history(

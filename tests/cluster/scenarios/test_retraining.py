@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.operator.kubeflow import TOKEN, Kubeflow
 
-RETRAIN = {"concurrency": 4, "coolDown": "1s"}
+RETRAIN = {"concurrency": 4, "pause": "1s"}
 FACTS = {"v": 1, "made": None, "tickers": {"ATW": {"drift": {"found": True, "id": "d1"}}}}
 
 
