@@ -165,7 +165,7 @@ ANNOTATIONS: dict[str, tuple[str, str]] = {
     ),
     names.RETRAIN: (
         "StreamJob",
-        "Each new value asks for a retraining now, whatever `coolDown`, `pause` and `quietHours` say; it takes a policy.",
+        "Each new value asks for a retraining now, whatever `pause` and `quietHours` say; it takes a policy.",
     ),
     names.HASH: ("driver", "Hash of what it was started with."),
 }
