@@ -93,7 +93,7 @@ def test_jobs_are_looked_at_whose_policy_facts_can_start_a_run_of(spec, rule):
 
 
 def test_a_manifest_of_another_release_is_named_with_the_place():
-    with pytest.raises(TickloomError, match="here/atw: spec.retrain.soon"):
+    with pytest.raises(TickloomError, match=r"here/atw: spec.retrain.soon"):
         job(body(retrain={"soon": True}))
 
 
