@@ -11,10 +11,10 @@ from operators.streamjob.apply import Hand, Pace
 from operators.streamjob.cluster import Refused
 from operators.streamjob.main import Operator
 from operators.streamjob.metrics import Metrics
-from operators.streamjob.observe import Watched
 from operators.streamjob.reconcile import Reconciler
 from operators.streamjob.settings import OperatorSettings
 from operators.streamjob.status import CONDITIONS, Condition, Failures, Status, dump
+from operators.streamjob.watched import Watched
 from tests.unit.operator.test_edge import HERE, KEY, FakeCluster, job_body
 
 LABELS = {"namespace": "default", "streamjob": "atw"}

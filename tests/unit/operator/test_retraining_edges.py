@@ -15,13 +15,15 @@ pytest.importorskip("aiohttp", reason="needs the package aiohttp: install ticklo
 
 from operators.streamjob import around, facts, names, read
 from operators.streamjob.apply import Hand, Pace
+from operators.streamjob.claims import policies
 from operators.streamjob.cluster import Refused
 from operators.streamjob.courier import Courier
 from operators.streamjob.kfp import Kfp
 from operators.streamjob.metrics import Metrics
-from operators.streamjob.observe import Watched, policies, see
+from operators.streamjob.observe import see
 from operators.streamjob.reconcile import Reconciler
 from operators.streamjob.seen import Installation
+from operators.streamjob.watched import Watched
 from tests.unit.operator.kubeflow import TOKEN, Kubeflow
 from tickloom.stream.facts import KEY
 
