@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from tests.unit.monitor.made import history, returns
+from tests.unit.monitor.made import history, ledger, returns
 from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.experiment.records import Forecast, Score
 from tickloom.market.sessions import day_of
@@ -25,26 +25,6 @@ def moved(seed=5, loud=0, sessions=900):
     if loud:
         moves[-loud:] *= 3
     return moves
-
-
-def ledger(its, skill=0.0, sessions=700, ticker="AAPL"):
-    """Return forecasts that know a share of each return, and their scores."""
-    forecasts, scores = [], []
-    for at in range(len(its) - sessions, len(its)):
-        before, now = float(its.close[at - 1]), float(its.close[at])
-        move = np.log(now / before)
-        error = move * (1 - skill)
-        days = int(its.day[at - 1]), 1, int(its.day[at])
-        price = float(before * np.exp(move - error))
-        bounds = [price * np.exp(it) for it in (-0.013, 0.013, -0.02, 0.02)]
-        about = ("default", "champion", its.market, ticker, "1d", *days)
-        forecasts.append(Forecast(*about, "lstm", "3", False, "", "", before, price, *map(float, bounds), 0))
-        losses = {
-            "absolute": abs(error), "random_walk_absolute": abs(move),
-            "covered_80": float(abs(error) < 0.013), "covered_95": float(abs(error) < 0.02),
-        }  # fmt: skip
-        scores.append(Score(*about, now, losses, 0, 0))
-    return forecasts, scores
 
 
 @dataclass
