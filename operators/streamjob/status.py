@@ -73,6 +73,7 @@ REASONS: dict[str, str] = {
     "ProgressUnknown": "The driver runs and does not answer at its progress address.",
     "Idle": "No retraining is due.",
     "NoFacts": "No retraining is due by schedule, and of drift, losses and ages nothing is known.",
+    "FactsOld": "A session has been closed for a day of which the facts know nothing, so they start no retraining.",
     "Submitting": "A retraining is sent to Kubeflow Pipelines.",
     "SubmissionUnknown": "Whether Kubeflow Pipelines took it is not known: it is looked for before it is sent again.",
     "Pending": "Kubeflow Pipelines has the run and has not begun.",

@@ -18,6 +18,8 @@ GIVE_UP_S = 86_400.0
 """How long a run is tried to be sent."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 30.0, 3600.0
 LOOK_S = 5.0
+WAITS_S = 900.0
+"""How long a run that Kubeflow Pipelines has may be pending before it is said what it may wait for."""
 _TROUBLES = {"denied": "Unauthorized", "unreachable": "Unreachable", "missing": "PipelineMissing", "refused": "Refused"}
 
 
@@ -113,14 +115,26 @@ def _follow(draft: Draft, spec: Spec, kept: Retraining, run: Run) -> None:
         text = f"{run.name} ({run.trigger}) was {run.state.lower()}; the operator knows no Kubeflow Pipelines any more"
         _say(draft, None, "NotConnected", text, warn=True)
     elif answer is not None and answer.run is not None:
-        _known(draft, kept, run, answer)
+        _known(draft, spec, kept, run, answer)
     elif run.state == "Submitting":
         _submitting(draft, spec, kept, run, answer)
     else:
         _unheard(draft, kept, run, answer)
 
 
-def _known(draft: Draft, kept: Retraining, run: Run, answer: Answer) -> None:
+def _waits(spec: Spec, state: str, since: float | None, now: float) -> str:
+    """Return what a run that does not begin may wait for, which the operator need not be able to see."""
+    if state != "Pending" or since is None or now - since < WAITS_S or spec.retrain is None:
+        return ""
+    pipeline = spec.retrain.pipeline
+    labels = ", ".join(f"{key}={value}" for key, value in pipeline.node_selector.items())
+    asked = [f"the labels {labels}"] if labels else []
+    asked += [f"{pipeline.gpus} {pipeline.accelerator}"] if pipeline.gpus else []
+    what = f"; it may wait for a node with {' and '.join(asked)}" if asked else ""
+    return f" since {stamp(since)}{what}"
+
+
+def _known(draft: Draft, spec: Spec, kept: Retraining, run: Run, answer: Answer) -> None:
     """Take over what Kubeflow Pipelines says of a run."""
     assert answer.run is not None
     seen, told = draft.seen, answer.run
@@ -143,7 +157,7 @@ def _known(draft: Draft, kept: Retraining, run: Run, answer: Answer) -> None:
     if run.state == "Submitting":
         draft.tell("Normal", "RetrainingStarted", f"{about} is run {told.id} of Kubeflow Pipelines")
     if not ended:
-        missing = f"; {seen.missing}" if seen.missing else ""
+        missing = f"; {seen.missing}" if seen.missing else _waits(spec, told.state, started, seen.now)
         text = f"{about} is {told.state.lower()}" + (f": {answer.text}" if answer.text else "") + missing
         _say(draft, True, "PoolMissing" if seen.missing else told.state, text, warn=bool(seen.missing))
         draft.look_again(LOOK_S * 6)
@@ -247,7 +261,8 @@ def _idle(draft: Draft, spec: Spec, kept: Retraining, upcoming: float | None) ->
     lacking = _lacking(draft, spec)
     if lacking:
         said.append(lacking)
-        reason = "NoFacts" if last is None else reason
+        old = seen.facts is not None and not seen.facts.problem and not seen.facts.fresh(seen.now, spec.market)
+        reason = "FactsOld" if old else "NoFacts" if last is None else reason
     draft.condition(KIND, False, reason, "; ".join(said))
     if seen.facts is not None and seen.facts.fresh(seen.now, spec.market):
         draft.look_again(3600.0)

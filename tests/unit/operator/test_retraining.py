@@ -163,6 +163,19 @@ def test_a_run_is_followed_to_its_end_and_told_on_the_way():
     assert made.writes == writes, "nothing is written when nothing changes"
 
 
+def test_a_run_that_stays_pending_names_what_it_may_wait_for():
+    made = world(schedule="nightly", pipeline={"gpus": 2, "nodeSelector": {"pool": "l4"}})
+    made.now = CLOSE + 3700
+    made.settle()
+    answer(made, state="Pending")
+    assert "pool=l4" not in retraining(made).message
+    made.now += 1000
+    answer(made, state="Pending")
+    assert "it may wait for a node with the labels pool=l4 and 2 nvidia.com/gpu" in retraining(made).message
+    answer(made, state="Running")
+    assert "pool=l4" not in retraining(made).message
+
+
 def test_a_failed_run_is_told_with_its_words_and_not_sent_again():
     made = world(schedule="nightly")
     made.now = CLOSE + 3700
@@ -307,6 +320,7 @@ def test_stale_facts_start_nothing_and_the_condition_says_so():
     made.settle()
     assert not made.sent
     assert "too old" in retraining(made).message
+    assert retraining(made).reason == "FactsOld"
 
 
 @pytest.mark.parametrize(
