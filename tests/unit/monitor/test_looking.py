@@ -6,13 +6,18 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
+from tests.unit.forecast.series import frame
 from tests.unit.monitor.made import history, ledger, returns
 from tickloom.errors import ConfigurationError, TickloomError
 from tickloom.experiment.records import Forecast, Score
+from tickloom.forecast import package
+from tickloom.forecast.models import make
+from tickloom.forecast.package import Manifest
+from tickloom.forecast.registry import Registry, local_uri
 from tickloom.market.sessions import day_of
 from tickloom.monitor import told
 from tickloom.monitor.decision import ALONE, FALSE_ALARMS, Policy
-from tickloom.monitor.looking import Question, look
+from tickloom.monitor.looking import Installed, Question, look
 from tickloom.stream.facts import Facts, Ticker
 
 NOW = datetime(2026, 1, 5, 22, tzinfo=UTC)
@@ -138,3 +143,16 @@ def test_no_ratio_is_told_of_nothing():
 def test_facts_are_the_same_after_they_were_written():
     made = look(Here({"AAPL": moved(loud=20)}), ["AAPL", "NONE"], QUICK, now=NOW + timedelta(seconds=1))
     assert Facts.model_validate_json(made.model_dump_json(exclude_none=True)) == made
+
+
+def test_the_champions_day_of_training_comes_from_the_registry(tmp_path):
+    its = frame(500)
+    model = make("ridge", 2).fit(its)
+    package.write(tmp_path / "model", model, Manifest.of(model, its))
+    registry = Registry(local_uri(tmp_path))
+    about = its.history.market, its.history.ticker
+    sources = Installed(None, registry, about[0])
+    assert sources.trained(about[1]) is None, "nobody is champion"
+    registry.push(tmp_path / "model")
+    assert sources.trained(about[1]) == day_of(int(its.history.day[-1]))
+    assert Installed(None, None, about[0]).trained(about[1]) is None
