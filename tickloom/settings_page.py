@@ -1,4 +1,4 @@
-"""The page ``docs/settings.md``, made from the settings of all processes, of the service and of who asks it."""
+"""The page ``docs/settings.md``, made from the settings of all processes, of the services and of who asks one."""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 from pydantic_settings import BaseSettings
 
 from services.forecast.settings import ServeSettings
+from services.watch.settings import WatchSettings
 from tickloom.cli.ask import AskSettings
 from tickloom.settings import Settings
 
 _HEAD = """# Settings
 
-<!-- made by `tickloom docs settings`; change `tickloom/settings.py`, `services/forecast/settings.py` and
-`tickloom/cli/ask.py`, not this page -->
+<!-- made by `tickloom docs settings`; change `tickloom/settings.py`, `services/forecast/settings.py`,
+`services/watch/settings.py` and `tickloom/cli/ask.py`, not this page -->
 
 Read from the environment when the process starts; every one has a default that works on one machine.
 
@@ -21,6 +22,12 @@ _SERVE = """
 ## Of the forecast service
 
 [docs/serving.md](serving.md) says how they play together.
+
+"""
+_WATCH = """
+## Of the watch
+
+[docs/retraining.md](retraining.md#facts) says what it writes.
 
 """
 _ASK = """
@@ -36,7 +43,16 @@ _TABLE = """| variable | default | what it is |
 
 def render() -> str:
     """Return the page's text."""
-    return _HEAD + _table(Settings) + _SERVE + _table(ServeSettings) + _ASK + _table(AskSettings)
+    return (
+        _HEAD
+        + _table(Settings)
+        + _SERVE
+        + _table(ServeSettings)
+        + _WATCH
+        + _table(WatchSettings)
+        + _ASK
+        + _table(AskSettings)
+    )
 
 
 def _table(kind: type[BaseSettings]) -> str:

@@ -9,11 +9,12 @@ import structlog
 
 from operators.streamjob import moments, names, read
 from operators.streamjob.actions import Action, Apply, Delete, Plan, SetFinalizer, Start, Submit, Tell, WriteStatus
+from operators.streamjob.claims import Key
 from operators.streamjob.cluster import Cluster, Refused
 from operators.streamjob.metrics import Metrics
-from operators.streamjob.observe import Key, Watched
 from operators.streamjob.seen import Seen
 from operators.streamjob.status import dump
+from operators.streamjob.watched import Watched
 
 log = structlog.get_logger()
 FENCED_AGAIN_S = 1.0

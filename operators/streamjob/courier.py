@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from operators.streamjob.actions import Submit
-from operators.streamjob.kfp import Found, Kfp, KfpError
-from operators.streamjob.observe import Key
+from operators.streamjob.claims import Key
+from operators.streamjob.kfp import Kfp
+from operators.streamjob.kfp_answers import Found, KfpError
 from operators.streamjob.retrained import Run
 from operators.streamjob.seen import Answer
 

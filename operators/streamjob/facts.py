@@ -2,54 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from operators.streamjob.moments import Moment
+from tickloom.market.closes import closes
+from tickloom.stream.facts import KEY, Rule, Ticker
+from tickloom.stream.facts import Facts as Document
 
-KEY = "facts.json"
-"""Key of the ConfigMap."""
-STALE_S = 3 * 86_400.0
-"""Age from which facts start nothing."""
-
-
-class _Fact(BaseModel):
-    """A part of the facts; what a newer monitor adds is left out."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Drift(_Fact):
-    """What the tests of drift found."""
-
-    found: bool = False
-    id: str = Field("", max_length=128, description="The same as long as it is the same drift.")
-    what: str = Field("", max_length=512)
-
-
-class Loss(_Fact):
-    """How matured forecasts fared: their loss over the random walk's on the same sessions."""
-
-    ratio: float = Field(1.0, ge=0, allow_inf_nan=False)
-    sessions: int = Field(0, ge=0)
-    id: str = Field("", max_length=128, description="The same as long as it is the same run of bad sessions.")
-
-
-class Ticker(_Fact):
-    """What is known of one ticker's model; ``sessions`` is how many there were since it was trained."""
-
-    drift: Drift = Drift()
-    loss: Loss = Loss()
-    trained: date | None = None
-    sessions: int | None = Field(None, ge=0)
-
-
-class _Document(_Fact):
-    v: int = Field(ge=1, le=1)
-    made: Moment
-    tickers: dict[str, Ticker]
+LATE_S = 86_400.0
+"""How long after a session's close facts of the session before still count."""
+_LONGEST_S = 30 * 86_400.0
+"""Age from which facts are too old whatever the calendar says: no exchange rests for so long."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +25,23 @@ class Facts:
     ----------
     made
         When they were made, in seconds since 1970; 0 where they cannot be read.
+    rule
+        Rule that the findings are of; None where their maker names none.
     problem
         Why they cannot be read; empty where they can.
     """
 
     made: float
     tickers: Mapping[str, Ticker] = field(default_factory=dict)
+    rule: Rule | None = None
     problem: str = ""
 
-    def fresh(self, now: float) -> bool:
-        """Return whether they may start a run."""
-        return not self.problem and now - self.made <= STALE_S
+    def fresh(self, now: float, market: str) -> bool:
+        """Return whether they may start a run: no session of the market that closed more than a day ago is later."""
+        if self.problem or now - self.made > _LONGEST_S:
+            return False
+        first, last = (datetime.fromtimestamp(it, UTC).date() for it in (self.made - LATE_S, now))
+        return not any(self.made < close <= now - LATE_S for _, close in closes(market, first, last))
 
 
 def read(bodies: Iterable[Mapping[str, Any]]) -> Facts | None:
@@ -85,9 +56,9 @@ def _read(body: Mapping[str, Any]) -> Facts:
     if text is None:
         return Facts(0.0, problem=f"ConfigMap {name} has no key {KEY!r}")
     try:
-        document = _Document.model_validate_json(text)
+        document = Document.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
         return Facts(0.0, problem=f"ConfigMap {name}, {KEY}: {place}: {first['msg']}")
-    return Facts(document.made, document.tickers)
+    return Facts(document.made.timestamp(), document.tickers, document.rule)

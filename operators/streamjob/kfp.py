@@ -4,58 +4,31 @@ Paths, fields and states are those of ``backend/api/v2beta1`` of Kubeflow Pipeli
 name there, so whoever sends a run looks for its name first.
 """
 
-import base64
-import binascii
 import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import aiohttp
 
-from operators.streamjob.moments import seconds, stamp
-from operators.streamjob.retrained import RunState
-from operators.streamjob.seen import RunSeen
+from operators.streamjob.kfp_answers import (
+    Found,
+    KfpError,
+    Trouble,
+    expiry,
+    fitted,
+    kind_of,
+    parameter_types,
+    run_of,
+    words,
+)
+from operators.streamjob.moments import stamp
 
 PREFIX = "/apis/v2beta1"
 TIMEOUT_S = 20.0
 CONNECT_S = 5.0
-_STATES: dict[str, RunState] = {
-    "RUNTIME_STATE_UNSPECIFIED": "Pending",
-    "PENDING": "Pending",
-    "RUNNING": "Running",
-    "PAUSED": "Running",
-    "CANCELING": "Running",
-    "SUCCEEDED": "Succeeded",
-    "SKIPPED": "Succeeded",
-    "FAILED": "Failed",
-    "CANCELED": "Canceled",
-}
-Trouble = Literal["unknown", "refused", "denied", "unreachable", "missing", "absent"]
-
-
-class KfpError(Exception):
-    """A question without the answer that was wanted.
-
-    Parameters
-    ----------
-    kind
-        ``unknown``: the request was sent, and what came of it is not known; else it changed nothing.
-    """
-
-    def __init__(self, kind: Trouble, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
-
-
-@dataclass(frozen=True)
-class Found:
-    """A run, and what is said of it."""
-
-    run: RunSeen
-    text: str = ""
 
 
 @dataclass
@@ -100,12 +73,12 @@ class Kfp:
             It cannot be known.
         """
         found = await self._named("runs", "runs", name, **self._shared())
-        return _found(found[0]) if found else None
+        return run_of(found[0]) if found else None
 
     async def get(self, run_id: str) -> Found | None:
         """Return a run; None where it is gone. Raises as `find` does."""
         try:
-            return _found(await self._ask("GET", f"/runs/{run_id}"))
+            return run_of(await self._ask("GET", f"/runs/{run_id}"))
         except KfpError as error:
             if error.kind == "absent":
                 return None
@@ -132,7 +105,7 @@ class Kfp:
         }
         if self.experiment:
             body["experiment_id"] = await self._experiment()
-        return _found(await self._ask("POST", "/runs", body=body))
+        return run_of(await self._ask("POST", "/runs", body=body))
 
     async def _last_version(self, pipeline: str) -> tuple[str, str, dict[str, str] | None]:
         """Return the numbers of a pipeline and of its last version, and the parameters that it has, if it tells."""
@@ -184,7 +157,7 @@ class Kfp:
             kind: Trouble = "unreachable" if method == "GET" else "unknown"
             raise KfpError(kind, f"{method} {address}: {str(error) or type(error).__name__}") from None
         if status >= 300:
-            raise KfpError(_kind(status, method), f"{status}: {_words(text)}" + self._hint(status, token))
+            raise KfpError(kind_of(status, method), f"{status}: {words(text)}" + self._hint(status, token))
         try:
             found = json.loads(text)
         except ValueError:
@@ -218,90 +191,3 @@ class Kfp:
             return "; no token was sent"
         until = expiry(token)
         return f"; the token in {self.token} lasts until {stamp(until)}" if until is not None else ""
-
-
-def expiry(token: str) -> float | None:
-    """Return when a JSON web token ends, in seconds since 1970; None where it does not say. It is not verified."""
-    try:
-        middle = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-        return float(claims["exp"])
-    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
-        return None
-
-
-def _kind(status: int, method: str) -> Trouble:
-    if status in (401, 403):
-        return "denied"
-    if status == 404:
-        return "absent"
-    if status < 400:
-        return "denied"  # a proxy that sends who asks to its page of sign-in
-    if status < 500 and status not in (408, 409):
-        return "refused"
-    # 409 says that there is one already, or that the request was bad; 5xx that it failed at any point
-    return "unreachable" if method == "GET" else "unknown"
-
-
-def _words(text: str) -> str:
-    try:
-        found = json.loads(text)
-        return str(found.get("message") or found.get("error") or found)[:600]
-    except (ValueError, AttributeError):
-        return text[:200]
-
-
-def fitted(parameters: Mapping[str, Any], types: Mapping[str, str] | None) -> dict[str, Any]:
-    """Return parameters in the types that a pipeline has for them: what it takes as text is written as text.
-
-    Parameters
-    ----------
-    types
-        Names to types of the compiled pipeline, such as ``STRING``; None leaves all as they are.
-    """
-    return {
-        name: (value if isinstance(value, str) else json.dumps(value)) if (types or {}).get(name) == "STRING" else value
-        for name, value in parameters.items()
-    }
-
-
-def parameter_types(spec: Any) -> dict[str, str] | None:
-    """Return the types of a pipeline's parameters by name, from its compiled form; None where that is not told."""
-    try:
-        root = (spec.get("pipeline_spec") or spec)["root"]
-        told = (root.get("inputDefinitions") or {}).get("parameters") or {}
-        return {name: str(about.get("parameterType")) for name, about in told.items()}
-    except (AttributeError, KeyError, TypeError):
-        return None
-
-
-def _found(body: Mapping[str, Any]) -> Found:
-    run_id = body.get("run_id")
-    if not run_id:
-        raise KfpError("unknown", f"the answer names no run: {json.dumps(body)[:200]}")
-    state = _STATES.get(str(body.get("state", "PENDING")), "Pending")
-    run = RunSeen(str(run_id), state, _moment(body.get("created_at")), _moment(body.get("finished_at")))
-    return Found(run, _trouble_of(body) if state != "Succeeded" else "")
-
-
-def _moment(text: Any) -> float | None:
-    """Return a time in seconds since 1970; None where it is absent, or the zero that an unfinished run has."""
-    try:
-        found = seconds(str(text)) if text else 0.0
-    except ValueError:
-        return None
-    return found if found > 0 else None
-
-
-def _trouble_of(body: Mapping[str, Any]) -> str:
-    """Return the last error that a run, or one of its tasks, tells."""
-    own = [item.get("error") for item in body.get("state_history") or []]
-    tasks = (body.get("run_details") or {}).get("task_details") or []
-    inner = [
-        {"message": f"{task.get('display_name', 'a task')}: {error['message']}"}
-        for task in tasks
-        if (error := task.get("error") or next((it.get("error") for it in task.get("state_history") or []), None))
-        and error.get("message")
-    ]
-    said = [str(error["message"]) for error in [*inner, *own, body.get("error")] if error and error.get("message")]
-    return said[0][:600] if said else ""

@@ -13,17 +13,19 @@ from typing import Any
 import kopf
 import structlog
 
-from operators.streamjob import around, names, observe, read, wake_ups
+from operators.streamjob import around, names, read, wake_ups
 from operators.streamjob.apply import Hand, Pace
+from operators.streamjob.claims import Claimant, Key, claims, policies
 from operators.streamjob.cluster import KINDS, Cluster, Refused
 from operators.streamjob.courier import Courier
 from operators.streamjob.kfp import Kfp
 from operators.streamjob.leader import Leader
+from operators.streamjob.live import CHILD_KINDS
 from operators.streamjob.metrics import Metrics
-from operators.streamjob.observe import CHILD_KINDS, Claimant, Key, Watched, claims
 from operators.streamjob.poll import Poller
 from operators.streamjob.reconcile import Reconciler
 from operators.streamjob.settings import OperatorSettings
+from operators.streamjob.watched import Watched
 from tickloom import health
 from tickloom.logs import configure
 
@@ -249,7 +251,7 @@ async def _log_in(**kwargs: Any) -> Any:
 
 
 async def _policies(body: kopf.Body, **_: Any) -> dict[str, Claimant]:
-    return {} if "deletionTimestamp" in body["metadata"] else observe.policies(body)
+    return {} if "deletionTimestamp" in body["metadata"] else policies(body)
 
 
 async def _underway(body: kopf.Body, **_: Any) -> dict[str, around.Underway]:

@@ -19,6 +19,7 @@ class _Job:
     phase: str
     true: frozenset[str]
     failures: int
+    retraining: str
 
 
 class Jobs(Collector):
@@ -30,7 +31,8 @@ class Jobs(Collector):
     def note(self, key: tuple[str, str], status: Status) -> None:
         """Show a job, by namespace and name, as its status says."""
         true = frozenset(item.type for item in status.conditions if item.status == "True")
-        self._jobs[key] = _Job(status.phase, true, status.failures.total)
+        retraining = next((item.reason for item in status.conditions if item.type == "Retraining"), "")
+        self._jobs[key] = _Job(status.phase, true, status.failures.total, retraining)
 
     def forget(self, key: tuple[str, str]) -> None:
         """Show a job no more."""
@@ -48,12 +50,19 @@ class Jobs(Collector):
         failures = CounterMetricFamily(
             "tickloom_streamjob_failures", "Failures of the driver over the StreamJob's life.", labels=labels
         )
+        retraining = GaugeMetricFamily(
+            "tickloom_streamjob_retraining",
+            "1 for the reason of the condition Retraining; there only with `spec.retrain`.",
+            labels=[*labels, "reason"],
+        )
         for key, job in list(self._jobs.items()):
+            if job.retraining:
+                retraining.add_metric([*key, job.retraining], 1)
             phase.add_metric([*key, job.phase], 1)
             for name in CONDITIONS:
                 condition.add_metric([*key, name], name in job.true)
             failures.add_metric(key, job.failures)
-        yield from (phase, condition, failures)
+        yield from (phase, condition, failures, retraining)
 
 
 class Metrics:

@@ -126,11 +126,12 @@ spec:
     schedule: weekly
     delay: 1h
     onDrift: {enabled: true}
-    onLoss: {enabled: true, ratio: 1.0, sessions: 20}
+    onLoss: {enabled: true, ratio: 1.1, sessions: 20}  # ratio: without it, what the monitor found alone
     agree: both
     maxAge: 90d
     newSessions: 60
-    coolDown: 1d
+    coolDown: 120  # sessions in which evidence rests after a run
+    pause: 1d
     gpuHours: 20
     concurrency: 1
     quietHours: {begin: "08:00", end: "17:00"}  # times of day at the exchange
@@ -164,7 +165,7 @@ ANNOTATIONS: dict[str, tuple[str, str]] = {
     ),
     names.RETRAIN: (
         "StreamJob",
-        "Each new value asks for a retraining now, whatever `coolDown` and `quietHours` say; it takes a policy.",
+        "Each new value asks for a retraining now, whatever `pause` and `quietHours` say; it takes a policy.",
     ),
     names.HASH: ("driver", "Hash of what it was started with."),
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from operators.streamjob import read
-from operators.streamjob.observe import Key
+from operators.streamjob.claims import Key
 from operators.streamjob.reconcile import Pollable, Reconciler
 from operators.streamjob.seen import Report
 

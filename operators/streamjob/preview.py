@@ -12,8 +12,9 @@ from operators.streamjob.access import NEEDED, accesses
 from operators.streamjob.actions import Action, Apply, Delete, SetFinalizer, Start, Submit, Tell, WriteStatus
 from operators.streamjob.cluster import OPTIONAL, Cluster, Refused
 from operators.streamjob.fields import changes, flat
+from operators.streamjob.live import Live
 from operators.streamjob.names import API_VERSION
-from operators.streamjob.observe import Live, see
+from operators.streamjob.observe import see
 from operators.streamjob.planner import plan
 from operators.streamjob.planner.target import asked, claim_stays, kept
 from operators.streamjob.read import report

@@ -11,13 +11,15 @@ import structlog
 
 from operators.streamjob.actions import Plan, Submit, WriteStatus
 from operators.streamjob.apply import Hand, LaterError
+from operators.streamjob.claims import Key
 from operators.streamjob.cluster import Refused
 from operators.streamjob.metrics import Metrics
-from operators.streamjob.observe import Key, Watched, see
+from operators.streamjob.observe import see
 from operators.streamjob.planner import plan
 from operators.streamjob.queue import WorkQueue
 from operators.streamjob.retrained import Run
 from operators.streamjob.seen import Answer, Installation, Report, Seen
+from operators.streamjob.watched import Watched
 
 log = structlog.get_logger()
 FIRST_PAUSE_S = 1.0

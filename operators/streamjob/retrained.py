@@ -25,6 +25,8 @@ WINDOW_S = 30 * 86_400.0
 """Time over which GPU hours are counted."""
 MOST_RUNS = 64
 """Runs that the status keeps; while so many lie within the window, none is started."""
+EVIDENCE = ("drift+loss", "drift", "loss")
+"""Triggers that rest after a run for the cool-down."""
 KEPT_RUNS = 5
 """Runs that are kept although they are older."""
 
@@ -73,6 +75,9 @@ class Retraining(Model):
     answered: dict[str, str] = Field(
         default_factory=dict, description="Each trigger, of a ticker where it is one's, with what was answered last."
     )
+    trained: dict[str, Moment] = Field(
+        default_factory=dict, description="Each ticker with the start of the last run that trained it."
+    )
     runs: tuple[Run, ...] = Field((), description="Runs, the newest first.")
 
     @property
@@ -91,3 +96,11 @@ class Retraining(Model):
         slim = [item.model_copy(update={"tickers": (), "message": ""}) for item in others]
         kept = [item for at, item in enumerate(slim) if at < KEPT_RUNS or now - item.ended < WINDOW_S]
         return self.model_copy(update={"runs": (run, *kept)[:MOST_RUNS]})
+
+    def with_trained(self, run: Run, now: float) -> "Retraining":
+        """Return what is kept once a run has trained its tickers: from then on the cool-down answers for evidence."""
+        begun = run.started_at if run.started_at is not None else now
+        stale = {f"{kind}:{ticker}" for kind in EVIDENCE for ticker in run.tickers}
+        answered = {key: of for key, of in self.answered.items() if key not in stale}
+        trained = {**self.trained, **dict.fromkeys(run.tickers, begun)}
+        return self.model_copy(update={"answered": answered, "trained": trained})

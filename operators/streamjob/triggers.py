@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from operators.streamjob.facts import Facts, Ticker
+from operators.streamjob.facts import Facts
 from operators.streamjob.moments import stamp
-from operators.streamjob.retrained import Retraining
+from operators.streamjob.retrained import EVIDENCE, Retraining
 from tickloom.manifest.model import milliseconds
 from tickloom.market.closes import closes, zone
+from tickloom.stream.facts import Ticker
 from tickloom.stream.job import Spec
 from tickloom.stream.retraining import QuietHours, Retrain
 
@@ -72,9 +73,10 @@ def first(spec: Spec, kept: Retraining, facts: Facts | None, asked: str | None, 
     if asked is not None and kept.answered.get("asked") != asked:
         answers = {"asked": asked, **_evidence_now(spec, facts, now)}
         return Trigger("asked", asked, now, spec.tickers, f"asked for by annotation ({asked})", answers)
-    known = facts.tickers if facts is not None and facts.fresh(now) else {}
-    for kind, found in _by_facts(spec, known, now):
+    for kind, found in _by_facts(spec, facts, now):
         fresh = {ticker: of for ticker, of in found.items() if kept.answered.get(f"{kind}:{ticker}") != of}
+        if kind in EVIDENCE:
+            fresh = {ticker: of for ticker, of in fresh.items() if _rested(spec, kept, ticker, now) is None}
         if fresh:
             of = ",".join(f"{ticker}={value}" for ticker, value in sorted(fresh.items()))
             tickers = tuple(ticker for ticker in spec.tickers if ticker in fresh)
@@ -93,28 +95,31 @@ def first(spec: Spec, kept: Retraining, facts: Facts | None, asked: str | None, 
 _WORDS = {
     "drift+loss": "drift and matured losses agree",
     "drift": "drift",
-    "loss": "matured losses above the limit",
+    "loss": "matured losses are bad",
     "age": "models are older than maxAge",
     "sessions": "newSessions have passed since training",
 }
 
 
-def _by_facts(spec: Spec, known: Mapping[str, Ticker], now: float) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield each kind of trigger with the tickers that it holds for, and what it is of."""
+def _by_facts(spec: Spec, facts: Facts | None, now: float) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each kind of trigger with the tickers that it holds for, and what it is of; nothing of facts too old."""
     policy = spec.retrain
     assert policy is not None
-    there = {ticker: known[ticker] for ticker in spec.tickers if ticker in known}
-    drifts = {ticker: _id(it.drift.id) for ticker, it in there.items() if policy.on_drift.enabled and it.drift.found}
-    losses = {ticker: _id(it.loss.id) for ticker, it in there.items() if _lost(policy, it)}
-    both = {ticker: f"{drifts[ticker]}+{losses[ticker]}" for ticker in drifts if ticker in losses}
-    one = [("drift", drifts), ("loss", losses)]
-    match policy.agree:
-        case "both" if policy.on_drift.enabled and policy.on_loss.enabled:
-            yield "drift+loss", both
-        case "both" | "any":
-            yield from one
-        case chosen:
-            yield from ((kind, found) for kind, found in one if kind == chosen)
+    if facts is None or not facts.fresh(now, spec.market):
+        return
+    there = {ticker: facts.tickers[ticker] for ticker in spec.tickers if ticker in facts.tickers}
+    seen = {ticker: it for ticker, it in there.items() if not it.problem} if measured(policy, facts) else {}
+    drifts = {ticker: _id(it.drift.id) for ticker, it in seen.items() if policy.on_drift.enabled and it.drift.found}
+    losses = {ticker: _id(it.loss.id) for ticker, it in seen.items() if _lost(policy, it)}
+    match policy.rule:
+        case "both":
+            yield "drift+loss", {it: f"{drifts[it]}+{losses[it]}" for it in drifts if it in losses}
+        case "any":
+            yield from (("drift", drifts), ("loss", losses))
+        case "drift":
+            yield "drift", drifts
+        case "loss":
+            yield "loss", losses
     if policy.max_age is not None:
         yield "age", _ages(there, milliseconds(policy.max_age) / 1000, now)
     if policy.new_sessions is not None:
@@ -130,6 +135,36 @@ def _by_facts(spec: Spec, known: Mapping[str, Ticker], now: float) -> Iterator[t
         )
 
 
+def measured(policy: Retrain, facts: Facts) -> bool:
+    """Return whether findings are of the policy's rule: those of another have other false alarms, and say nothing."""
+    return facts.rule is None or facts.rule == policy.rule
+
+
+def cooling(spec: Spec, kept: Retraining, facts: Facts | None, now: float) -> dict[str, int]:
+    """Return the tickers whose evidence rests, each with the sessions since the run that trained it."""
+    found = {
+        ticker: _rested(spec, kept, ticker, now)
+        for kind, its in _by_facts(spec, facts, now)
+        if kind in EVIDENCE
+        for ticker in its
+    }
+    return {ticker: passed for ticker, passed in found.items() if passed is not None}
+
+
+def _rested(spec: Spec, kept: Retraining, ticker: str, now: float) -> int | None:
+    """Return how many sessions have closed since a ticker was trained; None where they are the cool-down or more."""
+    policy = spec.retrain
+    assert policy is not None
+    begun = kept.trained.get(ticker)
+    if begun is None:
+        return None
+    first, last = (datetime.fromtimestamp(it, UTC).date() for it in (begun - LATE_S, now))
+    if (last - first).days > 2 * policy.cool_down + _AFTER.days:
+        return None  # of two days one has a session, so nothing is to be counted
+    passed = sum(begun < close <= now for _, close in closes(spec.market, first, last))
+    return passed if passed < policy.cool_down else None
+
+
 def _ages(there: Mapping[str, Ticker], most_s: float, now: float) -> dict[str, str]:
     found = {}
     for ticker, it in there.items():
@@ -142,21 +177,26 @@ def _ages(there: Mapping[str, Ticker], most_s: float, now: float) -> dict[str, s
 
 def _lost(policy: Retrain, it: Ticker) -> bool:
     rules = policy.on_loss
-    return rules.enabled and it.loss.sessions >= rules.sessions and it.loss.ratio > rules.ratio
+    if not rules.enabled:
+        return False
+    ratio = it.loss.ratio if it.loss.sessions >= rules.sessions else None
+    return it.loss.found or (rules.ratio is not None and ratio is not None and ratio > rules.ratio)
 
 
 def _evidence_now(spec: Spec, facts: Facts | None, now: float) -> dict[str, str]:
     """Return what a run of all tickers answers beside its own trigger."""
-    known = facts.tickers if facts is not None and facts.fresh(now) else {}
-    return {f"{kind}:{ticker}": of for kind, found in _by_facts(spec, known, now) for ticker, of in found.items()}
+    return {f"{kind}:{ticker}": of for kind, found in _by_facts(spec, facts, now) for ticker, of in found.items()}
 
 
 def still(answered: Mapping[str, str], spec: Spec, facts: Facts | None, now: float) -> dict[str, str]:
     """Return what is worth keeping of what was answered: no evidence that fresh facts no longer have."""
-    if facts is None or not facts.fresh(now):
+    if facts is None or not facts.fresh(now, spec.market):
         return dict(answered)
     current = _evidence_now(spec, facts, now)
-    return {key: of for key, of in answered.items() if ":" not in key or key in current}
+    unknown = {ticker for ticker, it in facts.tickers.items() if it.problem}
+    return {
+        key: of for key, of in answered.items() if ":" not in key or key in current or key.partition(":")[2] in unknown
+    }
 
 
 def last_due(policy: Retrain, market: str, now: float) -> float | None:

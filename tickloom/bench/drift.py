@@ -11,9 +11,10 @@ import numpy as np
 from tickloom.bench.report import Result
 from tickloom.experiment.simulation import upper_bound
 from tickloom.forecast.workers import workers
-from tickloom.monitor.decision import COOL_DOWN, Policy
+from tickloom.monitor.decision import Policy
 from tickloom.monitor.simulation import CASES, FORECASTERS, PLANTED, RULES, WITH_FEATURES, Case, Run, counted, simulate
 from tickloom.monitor.thresholds import PATHS, YEAR
+from tickloom.stream.retraining import COOL_DOWN
 
 RUNS = 400
 _SHORT = 60  # sessions

@@ -26,7 +26,9 @@ from tickloom.errors import TickloomError
 
 if TYPE_CHECKING:
     from tickloom.experiment.records import Forecast, Score
+    from tickloom.forecast.history import History
     from tickloom.monitor.inspection import Inspection
+    from tickloom.monitor.skew import Skew
 
 _SHOWN = 12
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -55,6 +57,9 @@ def drift(
     features: Annotated[bool, typer.Option("--features/--no-features", help="Look at features, too.")] = True,
     experiment: Annotated[str, typer.Option(help="Experiment of the ledger, where there is no --data.")] = "default",
     arm: Annotated[str | None, typer.Option(help="Its arm; default the one that answers.")] = None,
+    skew: Annotated[
+        bool, typer.Option("--skew", help="Compare the champion's training bars and served features with those now.")
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="Folder for pages and figures.")] = None,
     log: Annotated[bool, typer.Option("--log", help="Write the report into a run of MLflow, too.")] = False,
     mlflow: Mlflow = None,
@@ -68,13 +73,13 @@ def drift(
     Losses are those of the ledger's matured forecasts; with --data, or where the ledger has none, the random walk's
     over the history. Exits with 0 whatever it finds.
     """
-    from tickloom.monitor.decision import FALSE_ALARMS, Policy
+    from tickloom.monitor.decision import Policy
     from tickloom.monitor.inspection import inspect
 
     if log and report is None:
         raise TickloomError("--log writes the report into MLflow: say --report FOLDER too")
-    usual = FALSE_ALARMS if rule == "both" else 0.5
-    policy = Policy(cast(Any, rule), usual if false_alarms is None else false_alarms)
+    asked = cast(Any, rule)
+    policy = Policy.usual(asked) if false_alarms is None else Policy(asked, false_alarms)
     if report is not None:
         check_writable("--report", report)
     its = history(
@@ -87,6 +92,7 @@ def drift(
         its, arm=chosen, forecasts=forecasts, scores=scores, policy=policy, since=since, reference=reference,
         recent=recent, trained=None if trained is None else _day(trained), features=features,
     )  # fmt: skip
+    skewed = _skew(its, forecasts, mlflow, home) if skew else {}
     files: list[Path] = []
     run = None
     if report is not None:
@@ -96,10 +102,19 @@ def drift(
         if log:
             run = reports.log(registry(mlflow, home), ticker, its.market, report, found.findings, found.decision)
     if as_json:
-        body = {**found.summary(), "files": [str(it) for it in files], "run": run}
+        body = {
+            **found.summary(),
+            "skew": {name: _differing(it) for name, it in skewed.items()},
+            "files": [str(it) for it in files],
+            "run": run,
+        }
         sys.stdout.write(json.dumps(body, allow_nan=False) + "\n")
         return
     _print(found)
+    for name, it in skewed.items():
+        what = "sessions of training" if name == "training" else "served forecasts"
+        odd = ", ".join(list(it.differing)[:5])
+        typer.echo(f"features of {it.compared} {what}: " + ("the same" if it.clean else f"others in {odd}"))
     if files:
         typer.echo(f"written: {', '.join(str(it) for it in files)}" + (f"; MLflow run {run}" if run else ""))
 
@@ -127,6 +142,22 @@ def _ledger(
             f"experiment {experiment}: {', '.join(answering)} answer for {ticker}; say which with --arm"
         )
     return forecasts, scores, arm or (answering or arms)[0]
+
+
+def _skew(history: "History", forecasts: "list[Forecast]", mlflow: str | None, home: Path | None) -> "dict[str, Skew]":
+    """Return how the champion's training and serving differ from what is known now."""
+    import tempfile
+
+    from tickloom.monitor.skew import of_version
+
+    with tempfile.TemporaryDirectory() as folder:
+        version = registry(mlflow, home).pull(history.market, history.ticker, Path(folder))
+        place = next(Path(folder).rglob("manifest.json")).parent
+        return of_version(history, place, str(version.number), forecasts)
+
+
+def _differing(skew: "Skew") -> dict[str, Any]:
+    return {"compared": skew.compared, "clean": skew.clean, "differing": list(skew.differing)}
 
 
 def _day(text: str) -> int:
@@ -168,5 +199,10 @@ def _print(found: "Inspection") -> None:
     for level in found.coverage:
         console.print(
             f"intervals of {level.level:.0%}: {level.covered:.0%} of {level.n} inside (binomial p {level.p_share:.3f})"
+        )
+    if found.calibration is not None:
+        console.print(
+            f"rises that intervals imply: Brier {found.calibration.brier:.3f} of {found.calibration.n}, that of their "
+            f"usual share {found.calibration.climatology:.3f} (Spiegelhalter p {found.calibration.p:.3f})"
         )
     console.print(f"{'train again' if found.decision.retrain else 'do not train'}: {found.decision.why}")

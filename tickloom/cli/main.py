@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "experiment": "Compare models on what they forecast, and promote the better one.",
     "ledger": "Score served forecasts when their session has closed, and show them.",
     "drift": "Say what changed in a ticker's prices and losses, and whether to train again.",
+    "watch": "Write down what a retraining policy needs to know of a list of tickers.",
     "ask": "Ask the forecast service for a ticker's next sessions.",
     "keys": "Make API keys of the forecast service.",
     "audit": "Prove that no feature and no forecast changes with what comes later.",

@@ -3,16 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
 from tickloom.errors import ConfigurationError
 from tickloom.monitor.findings import Finding, worst
+from tickloom.stream.facts import Rule
+from tickloom.stream.retraining import COOL_DOWN
 
-Rule = Literal["both", "any", "drift", "loss"]
 FALSE_ALARMS = 2.5
+ALONE = 0.5
+"""False alarms a year of a signal that trains without the other one."""
 FEATURE_LEVEL = 0.1
-COOL_DOWN = 120
-"""Sessions, half a year: twice the slow window, so that a loud quarter is told once."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Policy:
         """Share of years with an alarm, where alarms come by themselves ``false_alarms`` times a year."""
         return 1 - math.exp(-self.false_alarms)
 
+    @classmethod
+    def usual(cls, rule: Rule) -> "Policy":
+        """Return a rule with the false alarms that it was measured with."""
+        return cls(rule, FALSE_ALARMS if rule == "both" else ALONE)
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -69,11 +75,15 @@ class Decision:
         One sentence.
     evidence : dict of str to float
         Adjusted p-values and values of what decided.
+    drift, loss : str
+        What drifted, and what of the losses did, at the policy's level; empty where nothing.
     """
 
     retrain: bool
     why: str
     evidence: Mapping[str, float] = field(default_factory=dict)
+    drift: str = ""
+    loss: str = ""
 
 
 def decide(findings: Sequence[Finding], policy: Policy | None = None, since: int | None = None) -> Decision:
@@ -102,13 +112,13 @@ def decide(findings: Sequence[Finding], policy: Policy | None = None, since: int
     drifted, lost = bool(moved), bool(hurt)
     wanted = {"both": drifted and lost, "any": drifted or lost, "drift": drifted, "loss": lost}[policy.rule]
     said = _said(moved, "drift") + "; " + _said(hurt, "matured losses", known=losses is not None)
+    found = _told(moved), _told(hurt)
     if not wanted:
-        return Decision(False, f"{said}: rule {policy.rule} asks for {_ASKED[policy.rule]}", evidence)
+        return Decision(False, f"{said}: rule {policy.rule} asks for {_ASKED[policy.rule]}", evidence, *found)
     if since is not None and since < policy.cool_down:
-        return Decision(
-            False, f"{said}: trained {since} sessions ago, and cool_down is {policy.cool_down} sessions", evidence
-        )
-    return Decision(True, f"{said}: rule {policy.rule} is met", evidence)
+        why = f"{said}: trained {since} sessions ago, and cool_down is {policy.cool_down} sessions"
+        return Decision(False, why, evidence, *found)
+    return Decision(True, f"{said}: rule {policy.rule} is met", evidence, *found)
 
 
 _ASKED = {"both": "both", "any": "one of them", "drift": "drift", "loss": "losses"}
@@ -117,5 +127,8 @@ _ASKED = {"both": "both", "any": "one of them", "drift": "drift", "loss": "losse
 def _said(findings: Sequence[Finding], what: str, *, known: bool = True) -> str:
     if not findings:
         return f"no sign of {what}" if known else f"no {what} are known"
-    told = ", ".join(f"{it.statistic} of {it.subject} (p {it.adjusted:.3g})" for it in findings)
-    return f"{what}: {told}"
+    return f"{what}: {_told(findings)}"
+
+
+def _told(findings: Sequence[Finding]) -> str:
+    return ", ".join(f"{it.statistic} of {it.subject} (p {it.adjusted:.3g})" for it in findings)

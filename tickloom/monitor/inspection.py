@@ -16,7 +16,7 @@ from tickloom.market.sessions import day_of
 from tickloom.monitor import watch
 from tickloom.monitor.decision import Decision, Policy, decide
 from tickloom.monitor.findings import Finding, adjusted
-from tickloom.monitor.intervals import Coverage, coverage, judged
+from tickloom.monitor.intervals import LEAST, Calibration, Coverage, calibration, coverage, judged, rises
 from tickloom.monitor.spans import RECENT, REFERENCE, Spans, spans
 from tickloom.monitor.thresholds import PATHS
 
@@ -36,6 +36,8 @@ class Inspection:
         Adjusted over the ticker's features.
     coverage : list of Coverage
         Of the newest sessions.
+    calibration : Calibration or None
+        Of the rises that the newest forecasts' intervals imply; None where fewer than 20 of the ledger's have matured.
     decision : Decision
     reference, recent : DataFrame
         Features and ``target``, one row a session.
@@ -49,6 +51,7 @@ class Inspection:
     losses_of: str
     findings: list[Finding]
     coverage: list[Coverage]
+    calibration: Calibration | None
     decision: Decision
     reference: pd.DataFrame
     recent: pd.DataFrame
@@ -62,6 +65,7 @@ class Inspection:
                 "reference_until": day_of(self.spans.trained).isoformat(),
                 "recent": [day_of(it).isoformat() for it in (self.spans.first, self.spans.last)],
                 "findings": [asdict(it) for it in self.findings], "coverage": [asdict(it) for it in self.coverage],
+                "calibration": None if self.calibration is None else asdict(self.calibration),
                 "decision": asdict(self.decision),
             }
         )  # fmt: skip
@@ -113,19 +117,23 @@ def inspect(
         found.append(watch.of_ledger(history.ticker, history.market, arm, forecasts, scores, **windows))
         mine = [it for it in scores if (it.ticker, it.arm) == (history.ticker, arm)]
         held = coverage([it for it in newest(mine).values() if it.ds >= place.first])
+        rise = rises([it for it in forecasts if it.arm == arm and it.horizon == 1 and it.ds >= place.first], mine)
+        calibrated = calibration(*rise) if len(rise[0]) >= LEAST else None
         losses = _of_ledger([it for it in forecasts if it.arm == arm and it.horizon == 1], mine, place)
     else:
         loss_days, columns = watch.walked(history)
         found.append(watch.look(history.ticker, history.market, "losses", "random_walk", loss_days, columns, **windows))
         new = loss_days >= place.first
+        calibrated = None
         held = [judged(columns[f"covered_{100 * it:g}"][new] == 0, it) for it in (0.8, 0.95)]
         losses = _of_walk(history, place)
     findings = adjusted(found)
     before, now = _tables(frame, place)
     decision = decide(findings, policy, since)
     return Inspection(
-        history.ticker, history.market, place, arm or "random_walk", findings, held, decision, before, now, losses
-    )
+        history.ticker, history.market, place, arm or "random_walk", findings, held, calibrated, decision, before, now,
+        losses,
+    )  # fmt: skip
 
 
 def _tables(frame: FeatureFrame, place: Spans) -> tuple[pd.DataFrame, pd.DataFrame]:

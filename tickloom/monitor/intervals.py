@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from tickloom.errors import TickloomError
-from tickloom.experiment.records import Score
+from tickloom.experiment.records import Forecast, Score
 from tickloom.experiment.scoring import newest
 from tickloom.monitor.resampling import Floats
 
@@ -137,6 +137,34 @@ class Calibration:
     z: float
     p: float
     bins: list[tuple[float, float, int]]
+
+
+BOUNDS = (0.025, 0.1, 0.9, 0.975)
+"""Probabilities of a price below ``lo_95``, ``lo_80``, ``hi_80`` and ``hi_95``."""
+
+
+def rises(forecasts: Iterable[Forecast], scores: Iterable[Score]) -> tuple[Floats, Bools]:
+    """Return the probability of a rise that each matured forecast's intervals imply, and whether it came.
+
+    The ledger holds no probabilities but those of four bounds; in between them they are taken as linear in the
+    log-price, and beyond them as those of the bounds. Forecasts without intervals, and closes that did not move, are
+    left out.
+
+    Parameters
+    ----------
+    forecasts, scores
+        Of one arm, one session ahead, so that no two outcomes overlap.
+    """
+    known = newest(scores)
+    made = sorted((it for it in forecasts if it.key in known), key=lambda it: it.ds)
+    told: list[tuple[float, bool]] = []
+    for it in made:
+        levels = np.array([it.lo_95, it.lo_80, it.hi_80, it.hi_95], np.float64)
+        y = known[it.key].y
+        if (levels > 0).all() and (np.diff(levels) > 0).all() and y != it.y_cutoff:
+            below = float(np.interp(math.log(it.y_cutoff), np.log(levels), BOUNDS))
+            told.append((1 - below, y > it.y_cutoff))
+    return np.array([it for it, _ in told], np.float64), np.array([it for _, it in told], np.bool_)
 
 
 def calibration(probabilities: Floats, came: Bools) -> Calibration:

@@ -14,13 +14,14 @@ from tickloom.forecast.features import feature_frame
 from tickloom.forecast.history import History
 from tickloom.market.sessions import session_table
 from tickloom.monitor import oracle
-from tickloom.monitor.decision import Policy, Rule, decide
+from tickloom.monitor.decision import Policy, decide
 from tickloom.monitor.findings import Finding, adjusted, found
 from tickloom.monitor.online import DETECTORS, Bools, watched
 from tickloom.monitor.resampling import Columns, Floats
 from tickloom.monitor.statistics import SLOW, of_losses, of_series
 from tickloom.monitor.thresholds import PATHS, YEAR, Looks, Thresholds
 from tickloom.monitor.watch import CALENDAR, returns, walked
+from tickloom.stream.facts import Rule
 
 REFERENCE, PLANTED, FACTOR = 500, 20, 2.0
 FORECASTERS = ("random_walk", "ar1")

@@ -8,11 +8,13 @@ that were corrected since show where recomputed features differ from saved ones 
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from tickloom.errors import TickloomError
 from tickloom.experiment.records import Forecast
+from tickloom.forecast import package
 from tickloom.forecast.features import FeatureFrame, feature_frame
 from tickloom.forecast.history import History
 from tickloom.forecast.models import Model
@@ -90,6 +92,28 @@ def unlike_training(history: History, manifest: Manifest) -> Skew:
     part = history.between(days.index(manifest.first_day), days.index(manifest.last_day) + 1)
     same = part.sha256 == manifest.data_sha256
     return Skew(len(part), {} if same else {"bars": float("nan")})
+
+
+def of_version(history: History, folder: Path, version: str, forecasts: Iterable[Forecast]) -> dict[str, Skew]:
+    """Compare a registered version with what is known now: its training's bars, and the features that it was served.
+
+    Parameters
+    ----------
+    history
+        As `served` needs it.
+    folder
+        The version's package.
+    version
+        Its number, as the ledger has it.
+
+    Raises
+    ------
+    TickloomError
+        The folder holds no whole model, or the history does not reach back to its training.
+    """
+    model, manifest = package.read(folder)
+    mine = [it for it in forecasts if it.version == version]
+    return {"training": unlike_training(history, manifest), "served": served(history, model, manifest, mine)}
 
 
 def served(history: History, model: Model, manifest: Manifest, forecasts: Iterable[Forecast]) -> Skew:

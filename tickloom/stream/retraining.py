@@ -7,7 +7,10 @@ from pydantic import Field, field_validator, model_validator
 from tickloom.manifest.mistakes import mistake
 from tickloom.manifest.model import Duration, Model, Quantity
 from tickloom.stream.deployment import Toleration
+from tickloom.stream.facts import Rule
 
+COOL_DOWN = 120
+"""Sessions, half a year: twice the slow window of the tests of drift, so that a loud quarter is told once."""
 Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 ModelName = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
 
@@ -22,10 +25,16 @@ class OnLoss(Model):
     """When matured losses are evidence."""
 
     enabled: bool = Field(True, description="Whether losses of forecasts that have matured are evidence.")
-    ratio: float = Field(
-        1.0, ge=0.5, le=10, description="Loss over the random walk's on the same sessions, above which it is evidence."
+    ratio: float | None = Field(
+        None,
+        ge=0.5,
+        le=10,
+        description=(
+            "Loss over the random walk's on the same sessions, above which it is evidence too, beside what the "
+            "monitor found; its false alarms are not bounded."
+        ),
     )
-    sessions: int = Field(20, ge=1, le=1000, description="Matured sessions that the ratio must stand on.")
+    sessions: int = Field(20, ge=1, le=60, description="Matured sessions that the ratio must stand on.")
 
 
 class QuietHours(Model):
@@ -91,7 +100,7 @@ class Retrain(Model):
     delay: Duration = Field("1h", description="How long after the close the schedule's run is due.")
     on_drift: OnDrift = Field(default_factory=OnDrift, description="Whether drift is evidence.")
     on_loss: OnLoss = Field(default_factory=OnLoss, description="When matured losses are evidence.")
-    agree: Literal["both", "any", "drift", "loss"] = Field(
+    agree: Rule = Field(
         "both",
         description=(
             "Which evidence of a ticker starts a run: `both`: all that is enabled; `any`: one of the two; `drift` or "
@@ -102,7 +111,16 @@ class Retrain(Model):
     new_sessions: int | None = Field(
         None, ge=1, le=5000, description="Sessions since a ticker's model was trained after which it is trained anew."
     )
-    cool_down: Duration = Field("1d", description="Between the end of one run and the start of the next.")
+    cool_down: int = Field(
+        COOL_DOWN,
+        ge=0,
+        le=1000,
+        description=(
+            "Sessions after the last run that trained a ticker in which no evidence of it starts another. Of less than "
+            "120 the false alarms were not measured."
+        ),
+    )
+    pause: Duration = Field("1d", description="Between the end of one run and the start of the next.")
     gpu_hours: float = Field(
         20.0,
         gt=0,
@@ -115,6 +133,14 @@ class Retrain(Model):
     quiet_hours: QuietHours | None = Field(None, description="Hours in which no run is started.")
     suspend: bool = Field(False, description="Start nothing; a run that is under way goes on.")
     pipeline: Pipeline = Field(default_factory=Pipeline, description="What is run, with which parameters, on what.")
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule that decides once what is not enabled is left out; None where no evidence is."""
+        enabled = {"drift": self.on_drift.enabled, "loss": self.on_loss.enabled}
+        if self.agree in ("drift", "loss") or all(enabled.values()):
+            return self.agree
+        return "drift" if enabled["drift"] else "loss" if enabled["loss"] else None
 
     @model_validator(mode="after")
     def _parts_agree(self) -> "Retrain":

@@ -54,9 +54,9 @@ def hold(seen: Seen, spec: Spec, kept: Retraining, trigger: Trigger) -> Held | N
     assert policy is not None
     now, last = seen.now, kept.last
     if last is not None and not trigger.asked:
-        until = last.ended + milliseconds(policy.cool_down) / 1000
+        until = last.ended + milliseconds(policy.pause) / 1000
         if now < until:
-            return Held("CoolingDown", f"coolDown after {last.name} lasts until {stamp(until)}", until - now)
+            return Held("Pausing", f"the pause after {last.name} lasts until {stamp(until)}", until - now)
     quiet = None if trigger.asked else quiet_until(policy.quiet_hours, spec.market, now)
     if quiet is not None:
         return Held("QuietHours", f"quietHours last until {stamp(quiet)}", quiet - now)

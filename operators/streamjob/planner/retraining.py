@@ -8,7 +8,7 @@ from operators.streamjob.planner.holding import hold, standing
 from operators.streamjob.planner.submission import parameters
 from operators.streamjob.retrained import Retraining, Run
 from operators.streamjob.seen import Answer
-from operators.streamjob.triggers import Trigger, first, next_due, still
+from operators.streamjob.triggers import Trigger, cooling, first, measured, next_due, still
 from tickloom.stream.job import Spec
 
 KIND = "Retraining"
@@ -18,6 +18,8 @@ GIVE_UP_S = 86_400.0
 """How long a run is tried to be sent."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 30.0, 3600.0
 LOOK_S = 5.0
+WAITS_S = 900.0
+"""How long a run that Kubeflow Pipelines has may be pending before it is said what it may wait for."""
 _TROUBLES = {"denied": "Unauthorized", "unreachable": "Unreachable", "missing": "PipelineMissing", "refused": "Refused"}
 
 
@@ -113,14 +115,26 @@ def _follow(draft: Draft, spec: Spec, kept: Retraining, run: Run) -> None:
         text = f"{run.name} ({run.trigger}) was {run.state.lower()}; the operator knows no Kubeflow Pipelines any more"
         _say(draft, None, "NotConnected", text, warn=True)
     elif answer is not None and answer.run is not None:
-        _known(draft, kept, run, answer)
+        _known(draft, spec, kept, run, answer)
     elif run.state == "Submitting":
         _submitting(draft, spec, kept, run, answer)
     else:
         _unheard(draft, kept, run, answer)
 
 
-def _known(draft: Draft, kept: Retraining, run: Run, answer: Answer) -> None:
+def _waits(spec: Spec, state: str, since: float | None, now: float) -> str:
+    """Return what a run that does not begin may wait for, which the operator need not be able to see."""
+    if state != "Pending" or since is None or now - since < WAITS_S or spec.retrain is None:
+        return ""
+    pipeline = spec.retrain.pipeline
+    labels = ", ".join(f"{key}={value}" for key, value in pipeline.node_selector.items())
+    asked = [f"the labels {labels}"] if labels else []
+    asked += [f"{pipeline.gpus} {pipeline.accelerator}"] if pipeline.gpus else []
+    what = f"; it may wait for a node with {' and '.join(asked)}" if asked else ""
+    return f" since {stamp(since)}{what}"
+
+
+def _known(draft: Draft, spec: Spec, kept: Retraining, run: Run, answer: Answer) -> None:
     """Take over what Kubeflow Pipelines says of a run."""
     assert answer.run is not None
     seen, told = draft.seen, answer.run
@@ -137,12 +151,13 @@ def _known(draft: Draft, kept: Retraining, run: Run, answer: Answer) -> None:
             "message": answer.text[:1024],
         }
     )
-    draft.update(retraining=kept.with_run(now, seen.now))
+    after = kept.with_trained(now, seen.now) if told.state == "Succeeded" else kept
+    draft.update(retraining=after.with_run(now, seen.now))
     about = f"{run.name} ({run.trigger})"
     if run.state == "Submitting":
         draft.tell("Normal", "RetrainingStarted", f"{about} is run {told.id} of Kubeflow Pipelines")
     if not ended:
-        missing = f"; {seen.missing}" if seen.missing else ""
+        missing = f"; {seen.missing}" if seen.missing else _waits(spec, told.state, started, seen.now)
         text = f"{about} is {told.state.lower()}" + (f": {answer.text}" if answer.text else "") + missing
         _say(draft, True, "PoolMissing" if seen.missing else told.state, text, warn=bool(seen.missing))
         draft.look_again(LOOK_S * 6)
@@ -238,12 +253,18 @@ def _idle(draft: Draft, spec: Spec, kept: Retraining, upcoming: float | None) ->
     if upcoming is not None:
         said.append(f"next by schedule at {stamp(upcoming)}")
     reason = f"Run{last.state}" if last is not None else "Idle"
+    rests = cooling(spec, kept, seen.facts, seen.now)
+    if rests and spec.retrain is not None:
+        told = ", ".join(f"{ticker} {passed}" for ticker, passed in sorted(rests.items())[:5])
+        said.append(f"evidence rests for {spec.retrain.cool_down} sessions after a run that trained; passed: {told}")
+        reason = "CoolingDown"
     lacking = _lacking(draft, spec)
     if lacking:
         said.append(lacking)
-        reason = "NoFacts" if last is None else reason
+        old = seen.facts is not None and not seen.facts.problem and not seen.facts.fresh(seen.now, spec.market)
+        reason = "FactsOld" if old else "NoFacts" if last is None else reason
     draft.condition(KIND, False, reason, "; ".join(said))
-    if seen.facts is not None and seen.facts.fresh(seen.now):
+    if seen.facts is not None and seen.facts.fresh(seen.now, spec.market):
         draft.look_again(3600.0)
 
 
@@ -251,8 +272,7 @@ def _lacking(draft: Draft, spec: Spec) -> str:
     """Return why evidence, age and new sessions can start nothing; empty where they can, or need not."""
     seen, policy = draft.seen, spec.retrain
     assert policy is not None
-    evidence = policy.on_drift.enabled or policy.on_loss.enabled
-    if not (evidence or policy.max_age is not None or policy.new_sessions is not None):
+    if not (policy.rule is not None or policy.max_age is not None or policy.new_sessions is not None):
         return ""
     facts = seen.facts
     if facts is None:
@@ -260,7 +280,14 @@ def _lacking(draft: Draft, spec: Spec) -> str:
         return f"drift, losses and ages are unknown: no ConfigMap here has the label {label}"
     if facts.problem:
         return f"drift, losses and ages are unknown: {facts.problem}"
-    return "" if facts.fresh(seen.now) else f"drift, losses and ages are of {stamp(facts.made)}, too old to start a run"
+    if not facts.fresh(seen.now, spec.market):
+        return f"drift, losses and ages are of {stamp(facts.made)}, too old to start a run: a session has closed since"
+    if policy.rule is not None and not measured(policy, facts):
+        return (
+            f"drift and losses were looked at by rule {facts.rule}, and the policy's is {policy.rule}; wait for a look"
+        )
+    failed = [f"{ticker}: {it.problem}" for ticker in spec.tickers if (it := facts.tickers.get(ticker)) and it.problem]
+    return f"not looked at: {'; '.join(failed[:3])}" if failed else ""
 
 
 def _say(draft: Draft, value: bool | None, reason: str, message: str, *, warn: bool = False) -> None:

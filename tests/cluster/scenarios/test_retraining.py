@@ -1,6 +1,7 @@
 """A policy in a real cluster, with a Kubeflow Pipelines beside the operator that speaks its protocol."""
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -10,10 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from kubernetes import client
 
+from services.watch.cluster import Cluster
+from services.watch.main import once
+from tests.unit.charts.rendering import CHARTS
+from tests.unit.monitor.made import history, returns
 from tests.unit.operator.kubeflow import TOKEN, Kubeflow
+from tickloom.errors import TickloomError
+from tickloom.monitor.looking import Question
 
-RETRAIN = {"concurrency": 4, "coolDown": "1s"}
+RETRAIN = {"concurrency": 4, "pause": "1s"}
 FACTS = {"v": 1, "made": None, "tickers": {"ATW": {"drift": {"found": True, "id": "d1"}}}}
 
 
@@ -102,6 +111,61 @@ def test_facts_start_a_run_and_a_killed_operator_sends_it_once(retraining, kubef
     operator.start().wait_until_leading()
     job.until_condition("Retraining", "True", "Pending")
     assert len(kubeflow.kubeflow.runs) == 1
+
+
+@dataclass
+class Loud:
+    """Prices of ATW whose last month is three times as loud as before; those of IAM are away."""
+
+    def history(self, ticker: str) -> Any:
+        if ticker != "ATW":
+            raise TickloomError(f"{ticker} has no final daily bars")
+        moves = returns(700, 5)
+        moves[-20:] *= 3
+        return history(moves, "XCAS", ticker)
+
+    def ledger(self, ticker: str) -> Any:
+        return [], []
+
+    def trained(self, ticker: str) -> None:
+        return None
+
+
+def watching(kube: Any, namespace: str, folder: Path) -> Cluster:
+    """Return the API server as the watch's service account sees it, with the rights that the chart gives."""
+    core, rights = client.CoreV1Api(kube), client.RbacAuthorizationV1Api(kube)
+    text = (CHARTS / "watch" / "templates" / "rbac.yaml").read_text(encoding="utf-8")
+    rules = yaml.safe_load(text[text.index("rules:") :].split("---")[0])["rules"]
+    core.create_namespaced_service_account(namespace, {"metadata": {"name": "watch"}})
+    rights.create_namespaced_role(namespace, {"metadata": {"name": "watch"}, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": "watch", "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "watch"}
+    rights.create_namespaced_role_binding(
+        namespace, {"metadata": {"name": "watch"}, "roleRef": role, "subjects": [subject]}
+    )
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
+    token = core.create_namespaced_service_account_token("watch", namespace, asked).status.token
+    (folder / "account").write_text(token, encoding="utf-8")
+    return Cluster(kube.configuration.host, folder / "account", Path(kube.configuration.ssl_ca_cert))
+
+
+def test_what_the_watch_finds_starts_a_run_and_its_facts_go_with_the_job(retraining, kubeflow, tmp_path: Path):
+    place, _, _ = retraining
+    job = place.job("loud").create(tickers=["ATW", "IAM"], retrain={**RETRAIN, "onLoss": {"enabled": False}})
+    job.until_condition("Retraining", "False", "NoFacts")
+    cluster = watching(place.kube, place.namespace, tmp_path)
+    done = once(cluster, [place.namespace], lambda market: contextlib.nullcontext(Loud()), Question(features=False))
+    assert (done.written, done.failed) == ([f"{place.namespace}/loud"], [])
+    job.until(lambda: kubeflow.named("drift"), "the drift starts a run")
+    (run,) = kubeflow.kubeflow.runs
+    assert run["runtime_config"]["parameters"]["tickers"] == ["ATW"]
+    job.until_condition("Retraining", "True", "Pending")
+    again = once(cluster, [place.namespace], lambda market: contextlib.nullcontext(Loud()), Question(features=False))
+    assert not again.failed, "facts are changed as well as made"
+    with pytest.raises(TickloomError, match="403"):
+        list(cluster.jobs("kube-system"))
+    owner = cluster.config_map(place.namespace, "tickloom-facts-loud")["metadata"]["ownerReferences"][0]
+    assert owner["uid"] == job.body()["metadata"]["uid"]
 
 
 def test_an_expired_token_and_a_pool_that_is_not_there_are_conditions(retraining, kubeflow):

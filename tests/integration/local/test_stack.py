@@ -2,6 +2,7 @@
 
 import json
 import os
+import os
 import signal
 import socket
 import subprocess

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from operators.streamjob.metrics import Metrics as OperatorMetrics
 from operators.streamjob.status import CONDITIONS, PHASES, Condition, Status
+from operators.streamjob.status import REASONS as REASONS_OF_CONDITIONS
 from services.forecast.settings import ServeSettings
 from services.forecast.shielding import shielded
 from services.ingest.feeds import Once
@@ -55,7 +56,8 @@ def operator() -> CollectorRegistry:
     metrics.errors.labels("Apply", "409").inc()
     metrics.polls.labels("true").inc()
     ready = Condition(type="Ready", status="True", reason="Running", last_transition_time="2026-01-01T00:00:00Z")
-    metrics.jobs.note(("demo", "atw"), Status(phase="Running", conditions=(ready,)))
+    retraining = ready.model_copy(update={"type": "Retraining", "status": "False", "reason": "NoFacts"})
+    metrics.jobs.note(("demo", "atw"), Status(phase="Running", conditions=(ready, retraining)))
     return metrics.registry
 
 
@@ -110,6 +112,7 @@ def known() -> Known:
     values = {
         ("tickloom_streamjob_phase", "phase"): set(PHASES),
         ("tickloom_streamjob_condition", "type"): set(CONDITIONS),
+        ("tickloom_streamjob_retraining", "reason"): set(REASONS_OF_CONDITIONS),
         ("tickloom_stream_state", "state"): set(STATES),
         ("tickloom_stream_dead_letters_total", "reason"): set(REASONS),
         ("tickloom_operator_polls_total", "answered"): {"true", "false"},

@@ -19,6 +19,7 @@ INSTALLABLE = (
     "ingest",
     "mlflow",
     "forecast",
+    "watch",
     "monitoring",
     "tickloom",
 )
@@ -107,6 +108,7 @@ TOGGLES: dict[str, dict[str, Any]] = {
             "gpu": {"enabled": True},
             "settings": {"timeout_s": 3, "waiting": 100000, "ledger": False, "cache": "off"},
         },
+        "watch": {"enabled": True, "namespaces": ["a", "b"]},
         "monitoring": {
             "enabled": True,
             "monitors": {"labels": {"release": "prom"}, "jobNamespaces": ["a", "b"], "interval": "15s"},
@@ -117,7 +119,7 @@ TOGGLES: dict[str, dict[str, Any]] = {
     "namespaced": {"operator": {"watch": {"namespaces": ["a", "b"]}}, "spark": {"namespaces": ["a", "b"]}},
     "open": {
         part: {"networkPolicy": {"enabled": False}}
-        for part in ("kafka", "cassandra", "spark", "operator", "ingest", "mlflow", "forecast")
+        for part in ("kafka", "cassandra", "spark", "operator", "ingest", "mlflow", "forecast", "watch")
     },
     "external stores": {
         "global": {

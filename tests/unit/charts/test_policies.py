@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.charts.rendering import CASES, PROFILES, containers, environment, of_kind, pod_labels, pod_spec
 
-WITH_TOKEN = {"operator", "uninstall", "backup"}
+WITH_TOKEN = {"operator", "uninstall", "backup", "watch"}
 """Those that talk to the API server."""
 SECRET = re.compile("(PASSWORD|SECRET|TOKEN|_KEY)$")
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tickloom.experiment.records import Forecast, Score
 from tickloom.forecast.history import History
 from tickloom.market.sessions import session_table
 from tickloom.monitor.findings import Finding
@@ -30,3 +31,23 @@ def finding(family="target", p=1.0, adjusted=None, **more):
     """Return a finding."""
     given = {"ticker": "AAPL", "subject": "returns", "statistic": "volatility", "value": 1.0, "limit": 2.0}
     return Finding(family=family, p=p, adjusted=p if adjusted is None else adjusted, **(given | more))
+
+
+def ledger(its, skill=0.0, sessions=700, ticker="AAPL"):
+    """Return forecasts that know a share of each return, and their scores."""
+    forecasts, scores = [], []
+    for at in range(len(its) - sessions, len(its)):
+        before, now = float(its.close[at - 1]), float(its.close[at])
+        move = np.log(now / before)
+        error = move * (1 - skill)
+        days = int(its.day[at - 1]), 1, int(its.day[at])
+        price = float(before * np.exp(move - error))
+        bounds = [price * np.exp(it) for it in (-0.013, 0.013, -0.02, 0.02)]
+        about = ("default", "champion", its.market, ticker, "1d", *days)
+        forecasts.append(Forecast(*about, "lstm", "3", False, "", "", before, price, *map(float, bounds), 0))
+        losses = {
+            "absolute": abs(error), "random_walk_absolute": abs(move),
+            "covered_80": float(abs(error) < 0.013), "covered_95": float(abs(error) < 0.02),
+        }  # fmt: skip
+        scores.append(Score(*about, now, losses, 0, 0))
+    return forecasts, scores

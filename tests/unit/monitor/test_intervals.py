@@ -1,13 +1,16 @@
 """Tests of coverage and calibration: levels kept by what is right, and power against what is wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from tests.unit.experiment.ledgered import CUTOFF, forecast
+from tests.unit.monitor.made import history, ledger, returns
 from tickloom.errors import TickloomError
 from tickloom.experiment.scoring import score
-from tickloom.monitor.intervals import calibration, coverage, judged
+from tickloom.monitor.intervals import calibration, coverage, judged, rises
 
 
 def test_right_intervals_are_refused_as_seldom_as_promised():
@@ -69,3 +72,20 @@ def test_what_is_no_probability_is_refused():
         calibration(np.full(30, 55.0), np.ones(30, bool))
     with pytest.raises(TickloomError, match="20 of both are needed"):
         calibration(np.full(3, 0.5), np.ones(3, bool))
+
+
+def test_the_rise_that_bounds_imply_is_between_their_probabilities_and_tested_against_what_came():
+    history_ = history(returns(300, 1))
+    forecasts, scores = ledger(history_, skill=0.0, sessions=100)
+    probabilities, came = rises(forecasts, scores)
+    assert len(probabilities) == 100
+    assert ((probabilities > 0.4) & (probabilities < 0.6)).all(), "bounds lie around the last close"
+    assert calibration(probabilities, came).n == 100
+    sure, _ = rises(*ledger(history_, skill=1.0, sessions=100))
+    assert (sure[came] > sure[~came].max()).all()
+
+
+def test_forecasts_without_bounds_imply_no_rise():
+    forecasts, scores = ledger(history(returns(300, 1)), sessions=30)
+    bare = [replace(it, lo_95=float("nan")) for it in forecasts]
+    assert not len(rises(bare, scores)[0])

@@ -12,7 +12,7 @@ from tickloom.forecast import package
 from tickloom.forecast.features import feature_frame
 from tickloom.forecast.models import make
 from tickloom.forecast.package import Manifest
-from tickloom.monitor.skew import compared, served, unlike_training
+from tickloom.monitor.skew import compared, of_version, served, unlike_training
 from tickloom.serving.cutoffs import Cutoff
 from tickloom.serving.engine import prepared
 from tickloom.serving.packages import Package
@@ -78,3 +78,14 @@ def test_bars_that_were_corrected_after_training_are_seen(whole, trained):
     assert list(unlike_training(replace(longer, close=corrected), manifest).differing) == ["bars"]
     with pytest.raises(TickloomError, match="load the training's too"):
         unlike_training(longer.between(10, 500), manifest)
+
+
+def test_a_registered_version_is_compared_as_a_whole(whole, tmp_path):
+    model = make("ridge", 2).fit(whole)
+    package.write(tmp_path, model, Manifest.of(model, whole))
+    others = [forecast(version="2"), forecast(version="2", horizon=2)]
+    found = of_version(whole.history, tmp_path, "3", others)
+    assert (found["training"].clean, found["training"].compared) == (True, len(whole.history))
+    assert found["served"].compared == 0, "those of another version are no matter"
+    corrected = replace(whole.history, close=whole.history.close * 1.01)
+    assert not of_version(corrected, tmp_path, "3", [])["training"].clean

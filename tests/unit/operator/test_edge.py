@@ -16,15 +16,17 @@ pytest.importorskip("aiohttp", reason="needs the package aiohttp: install ticklo
 from operators.streamjob import names, read
 from operators.streamjob.actions import Apply, Delete, Plan, SetFinalizer, Start, Tell, WriteStatus
 from operators.streamjob.apply import FENCED_AGAIN_S, Hand, LaterError, Pace
+from operators.streamjob.claims import Claimant
 from operators.streamjob.cluster import Refused, wait_seconds
 from operators.streamjob.leader import Leader
 from operators.streamjob.metrics import Metrics
-from operators.streamjob.observe import Claimant, Watched, see
+from operators.streamjob.observe import see
 from operators.streamjob.poll import Poller
 from operators.streamjob.queue import WorkQueue
 from operators.streamjob.reconcile import Pollable, Reconciler
 from operators.streamjob.seen import Installation, Report, Seen
 from operators.streamjob.status import Status
+from operators.streamjob.watched import Watched
 
 KEY = ("default", "atw")
 HERE = Installation("stream:1", cassandra="cassandra:9042")

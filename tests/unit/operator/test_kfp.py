@@ -13,7 +13,8 @@ pytest.importorskip("aiohttp", reason="needs the package aiohttp: install ticklo
 
 from operators.streamjob.actions import Submit
 from operators.streamjob.courier import Courier
-from operators.streamjob.kfp import Kfp, KfpError, expiry, fitted, parameter_types
+from operators.streamjob.kfp import Kfp
+from operators.streamjob.kfp_answers import KfpError, expiry, fitted, parameter_types
 from operators.streamjob.planner.submission import parameters
 from operators.streamjob.retrained import Run
 from operators.streamjob.seen import Installation, Seen

@@ -11,10 +11,10 @@ from operators.streamjob.apply import Hand, Pace
 from operators.streamjob.cluster import Refused
 from operators.streamjob.main import Operator
 from operators.streamjob.metrics import Metrics
-from operators.streamjob.observe import Watched
 from operators.streamjob.reconcile import Reconciler
 from operators.streamjob.settings import OperatorSettings
 from operators.streamjob.status import CONDITIONS, Condition, Failures, Status, dump
+from operators.streamjob.watched import Watched
 from tests.unit.operator.test_edge import HERE, KEY, FakeCluster, job_body
 
 LABELS = {"namespace": "default", "streamjob": "atw"}
@@ -26,6 +26,7 @@ FAILED = Status(
             type="Ready", status="Unknown", reason="ProgressUnknown", last_transition_time="2026-01-01T00:00:00Z"
         ),
         Condition(type="Degraded", status="True", reason="Application", last_transition_time="2026-01-01T00:00:00Z"),
+        Condition(type="Retraining", status="False", reason="FactsOld", last_transition_time="2026-01-01T00:00:00Z"),
     ),
 )
 WELL = FAILED.model_copy(
@@ -77,6 +78,7 @@ def test_a_job_is_shown_as_its_status_says(reconciler, planned):
     assert metric(reconciler, "failures_total") == 5
     assert true(reconciler) == {"Degraded"}
     assert metric(reconciler, "condition", type="Ready") == 0, "Unknown is not True"
+    assert metric(reconciler, "retraining", reason="FactsOld") == 1
 
 
 def test_what_is_written_is_shown_at_once_and_the_old_phase_no_more(reconciler, planned):

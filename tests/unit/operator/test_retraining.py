@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from operators.streamjob import names
 from operators.streamjob.actions import Submit, WriteStatus
-from operators.streamjob.facts import Facts, Ticker
+from operators.streamjob.facts import Facts
 from operators.streamjob.planner.retraining import GIVE_UP_S, SETTLE_S
 from operators.streamjob.retrained import KEPT_RUNS, MOST_RUNS
 from operators.streamjob.seen import Answer, RunSeen
 from operators.streamjob.status import dump
 from tests.unit.operator.world import Killed, World
+from tickloom.stream.facts import Ticker
 
 DAY = 86_400.0
 # Friday 2024-03-01; New York closes at 21:00 UTC
@@ -38,8 +39,8 @@ def fact(**values) -> Ticker:
     return Ticker.model_validate(values)
 
 
-def drifted(found=True, id="d1", ratio=1.2, sessions=30, **more) -> Ticker:
-    loss = {"ratio": ratio, "sessions": sessions, "id": "l1"}
+def drifted(found=True, id="d1", lost=True, ratio=1.2, sessions=30, **more) -> Ticker:
+    loss = {"found": lost, "ratio": ratio, "sessions": sessions, "id": "l1"}
     return fact(drift={"found": found, "id": id}, loss=loss, **more)
 
 
@@ -126,7 +127,7 @@ def test_what_was_due_before_the_policy_was_seen_starts_nothing():
 )
 def test_a_schedule_follows_the_calendar(schedule, dues):
     begin = dues[0] - DAY / 2
-    made = world(now=begin, schedule=schedule, delay="1s", coolDown="1s")
+    made = world(now=begin, schedule=schedule, delay="1s", pause="1s")
     while made.now < dues[-1] + DAY / 4:
         made.now += 3 * 3600
         before = len(made.sent)
@@ -162,6 +163,19 @@ def test_a_run_is_followed_to_its_end_and_told_on_the_way():
     assert made.writes == writes, "nothing is written when nothing changes"
 
 
+def test_a_run_that_stays_pending_names_what_it_may_wait_for():
+    made = world(schedule="nightly", pipeline={"gpus": 2, "nodeSelector": {"pool": "l4"}})
+    made.now = CLOSE + 3700
+    made.settle()
+    answer(made, state="Pending")
+    assert "pool=l4" not in retraining(made).message
+    made.now += 1000
+    answer(made, state="Pending")
+    assert "it may wait for a node with the labels pool=l4 and 2 nvidia.com/gpu" in retraining(made).message
+    answer(made, state="Running")
+    assert "pool=l4" not in retraining(made).message
+
+
 def test_a_failed_run_is_told_with_its_words_and_not_sent_again():
     made = world(schedule="nightly")
     made.now = CLOSE + 3700
@@ -187,7 +201,7 @@ def test_a_failed_run_is_told_with_its_words_and_not_sent_again():
     ],
 )
 def test_evidence_starts_a_run_as_the_policy_says(agree, drift, loss, trigger):
-    made = know(world(agree=agree), AAPL=drifted(found=drift, ratio=1.2 if loss else 0.9), MSFT=fact())
+    made = know(world(agree=agree), AAPL=drifted(found=drift, lost=loss), MSFT=fact())
     made.settle()
     assert [it.parameters["trigger"] for it in made.sent] == ([trigger] if trigger else [])
     if trigger:
@@ -200,17 +214,78 @@ def test_with_one_kind_of_evidence_enabled_both_means_that_one():
     assert [it.parameters["trigger"] for it in made.sent] == ["loss"]
 
 
-def test_loss_on_too_few_sessions_is_no_evidence():
-    made = know(world(agree="loss"), AAPL=drifted(sessions=19))
+@pytest.mark.parametrize(
+    ("onLoss", "sessions", "triggers"),
+    [
+        ({}, 30, []),
+        ({"ratio": 1.1}, 30, ["loss"]),
+        ({"ratio": 1.1}, 19, []),
+        ({"ratio": 1.1, "sessions": 10}, 19, ["loss"]),
+        ({"ratio": 1.3}, 30, []),
+    ],
+)
+def test_a_ratio_is_evidence_where_the_policy_names_one_and_enough_sessions_stand_behind_it(onLoss, sessions, triggers):
+    made = know(world(agree="loss", onLoss=onLoss), AAPL=drifted(lost=False, sessions=sessions))
     made.settle()
-    assert not made.sent
+    assert [it.parameters["trigger"] for it in made.sent] == triggers
 
 
-def test_the_same_evidence_is_answered_once_and_new_evidence_anew():
-    made = know(world(coolDown="1h"), AAPL=drifted())
+@pytest.mark.parametrize(
+    ("policy", "rule", "triggers"),
+    [
+        ({}, "both", ["drift+loss"]),
+        ({}, None, ["drift+loss"]),
+        ({}, "any", []),
+        ({"agree": "any"}, "any", ["drift"]),
+        ({"agree": "any"}, "both", []),
+        ({"onLoss": {"enabled": False}}, "drift", ["drift"]),
+        ({"onLoss": {"enabled": False}}, "both", []),
+    ],
+)
+def test_findings_of_another_rule_have_other_false_alarms_and_start_nothing(policy, rule, triggers):
+    made = know(world(**policy), AAPL=drifted())
+    made.facts = Facts(made.now, made.facts.tickers, rule)
     made.settle()
-    finish(made)
-    for _ in range(10):
+    assert [it.parameters["trigger"] for it in made.sent] == triggers
+    if not triggers:
+        assert f"looked at by rule {rule}" in retraining(made).message
+
+
+SESSIONS_120 = at(2024, 8, 21, 20)  # close of the 120th session after Friday 2024-03-01 noon: its own is the first
+
+
+def test_evidence_rests_for_the_sessions_of_the_cool_down_and_counts_anew_then():
+    made = know(world(pause="1h"), AAPL=drifted())
+    made.settle()
+    finish(made, after=60)
+    assert made.status.retraining.trained.keys() == {"AAPL"}
+    for when in (FRIDAY + 3 * DAY, SESSIONS_120 - 60):
+        made.now = when
+        know(made, AAPL=drifted(id="d2")).settle()
+        assert len(made.sent) == 1
+        assert retraining(made).reason == "CoolingDown"
+    assert "AAPL 119" in retraining(made).message
+    made.now = SESSIONS_120 + 60
+    know(made, AAPL=drifted(id="d2")).settle()
+    assert len(made.sent) == 2
+
+
+def test_the_run_of_a_schedule_begins_the_cool_down_too_and_the_schedule_does_not_wait_for_it():
+    made = world(schedule="nightly", delay="1s", pause="1h")
+    made.now = CLOSE + 60
+    made.settle()
+    finish(made, after=60)
+    made.now = at(2024, 3, 4, 21) + 60
+    know(made, AAPL=drifted()).settle()
+    assert [it.parameters["trigger"] for it in made.sent] == ["nightly", "nightly"]
+
+
+def test_a_run_that_failed_trained_nothing_and_its_evidence_is_answered_until_there_is_other():
+    made = know(world(pause="1h"), AAPL=drifted())
+    made.settle()
+    finish(made, "Failed")
+    assert not made.status.retraining.trained
+    for _ in range(3):
         made.now += DAY
         know(made, AAPL=drifted()).settle()
     assert len(made.sent) == 1
@@ -218,24 +293,25 @@ def test_the_same_evidence_is_answered_once_and_new_evidence_anew():
     assert len(made.sent) == 2
 
 
+def test_a_look_that_failed_starts_nothing_and_forgets_nothing():
+    made = know(world(pause="1h"), AAPL=drifted(), MSFT=drifted(problem="the store is away"))
+    made.settle()
+    assert made.sent[0].parameters["tickers"] == ["AAPL"]
+    finish(made, "Failed")
+    made.now += DAY
+    know(made, AAPL=drifted(problem="the store is away")).settle()
+    assert "not looked at: AAPL: the store is away" in retraining(made).message
+    know(made, AAPL=drifted()).settle()
+    assert len(made.sent) == 1
+
+
 def test_evidence_of_one_more_ticker_retrains_that_one_alone():
-    made = know(world(coolDown="1h"), AAPL=drifted())
+    made = know(world(pause="1h"), AAPL=drifted())
     made.settle()
     finish(made)
     made.now += DAY
     know(made, AAPL=drifted(), MSFT=drifted(id="d7")).settle()
     assert [it.parameters["tickers"] for it in made.sent] == [["AAPL"], ["MSFT"]]
-
-
-def test_evidence_that_goes_and_comes_back_as_it_was_is_answered_already():
-    made = know(world(coolDown="1h"), AAPL=drifted())
-    made.settle()
-    finish(made)
-    made.now += DAY
-    know(made, AAPL=drifted(found=False)).settle()
-    assert "drift+loss:AAPL" not in made.status.retraining.answered
-    know(made, AAPL=drifted()).settle()
-    assert len(made.sent) == 1
 
 
 def test_stale_facts_start_nothing_and_the_condition_says_so():
@@ -244,6 +320,7 @@ def test_stale_facts_start_nothing_and_the_condition_says_so():
     made.settle()
     assert not made.sent
     assert "too old" in retraining(made).message
+    assert retraining(made).reason == "FactsOld"
 
 
 @pytest.mark.parametrize(
@@ -262,9 +339,7 @@ def test_facts_that_are_not_there_are_told(facts, words):
 
 
 def test_an_old_model_is_retrained_and_again_after_as_long():
-    made = know(
-        world(maxAge="30d", coolDown="1h"), AAPL=fact(trained=date(2024, 1, 15)), MSFT=fact(trained="2024-02-20")
-    )
+    made = know(world(maxAge="30d", pause="1h"), AAPL=fact(trained=date(2024, 1, 15)), MSFT=fact(trained="2024-02-20"))
     made.settle()
     assert (made.sent[0].parameters["trigger"], made.sent[0].parameters["tickers"]) == ("age", ["AAPL"])
     finish(made)
@@ -283,7 +358,7 @@ def test_enough_new_sessions_start_a_run():
 
 
 def test_an_annotation_asks_once_whatever_the_pause():
-    made = know(world(quietHours={"begin": "00:00", "end": "23:59"}, coolDown="30d"), AAPL=drifted())
+    made = know(world(quietHours={"begin": "00:00", "end": "23:59"}, pause="30d"), AAPL=drifted())
     made.settle()
     assert retraining(made).reason == "QuietHours"
     made.annotations = {names.RETRAIN: "monday"}
@@ -296,13 +371,13 @@ def test_an_annotation_asks_once_whatever_the_pause():
     assert len(made.sent) == 2
 
 
-def test_a_run_waits_for_the_cool_down():
-    made = know(world(coolDown="2d"), AAPL=drifted())
+def test_a_run_waits_for_the_end_of_the_pause():
+    made = know(world(pause="2d", coolDown=0), AAPL=drifted())
     made.settle()
     finish(made)
     made.now += DAY
     know(made, AAPL=drifted(id="d2")).settle()
-    assert retraining(made).reason == "CoolingDown"
+    assert retraining(made).reason == "Pausing"
     made.now += DAY
     know(made, AAPL=drifted(id="d2")).settle()
     assert len(made.sent) == 2
@@ -320,7 +395,7 @@ def test_a_run_waits_for_the_end_of_the_quiet_hours_over_midnight():
 
 
 def test_gpu_hours_of_thirty_days_are_not_overspent():
-    policy = {"pipeline": {"gpus": 2}, "gpuHours": 10, "coolDown": "1h", "agree": "any"}
+    policy = {"pipeline": {"gpus": 2}, "gpuHours": 10, "pause": "1h", "agree": "any", "coolDown": 0}
     made = know(world(**policy), AAPL=drifted(id="d0"))
     made.settle()
     finish(made, after=2 * 3600)  # 4 GPU hours
@@ -338,7 +413,7 @@ def test_gpu_hours_of_thirty_days_are_not_overspent():
 
 
 def test_runs_without_gpus_spend_nothing():
-    made = world(schedule="nightly", gpuHours=0.1, coolDown="1s")
+    made = world(schedule="nightly", gpuHours=0.1, pause="1s")
     for day in range(1, 12):
         made.now = CLOSE + 3700 + (day - 1) * DAY
         before = len(made.sent)
@@ -562,7 +637,7 @@ def test_a_kill_between_any_two_actions_sends_the_run_once_in_the_end(after):
 @given(st.lists(st.sampled_from(["look", "die", "minute", "facts", "unknown", "absent", "found", "no"]), max_size=60))
 def test_whatever_happens_a_run_that_was_made_is_never_sent_again(steps):
     """The server takes what is sent at once; answers come, are lost, or come late."""
-    made = know(world(coolDown="5d"), AAPL=drifted())
+    made = know(world(pause="5d"), AAPL=drifted())
     there = set()
     for step in steps:
         last = run(made) if made.status.retraining else None
@@ -592,7 +667,7 @@ def test_whatever_happens_a_run_that_was_made_is_never_sent_again(steps):
 
 
 def test_so_many_runs_as_the_status_keeps_are_the_most_of_thirty_days():
-    made = know(world(coolDown="1s"), AAPL=drifted())
+    made = know(world(pause="1s", coolDown=0), AAPL=drifted())
     made.settle()
     finish(made)
     kept = made.status.retraining

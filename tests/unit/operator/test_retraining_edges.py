@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
@@ -14,14 +15,17 @@ pytest.importorskip("aiohttp", reason="needs the package aiohttp: install ticklo
 
 from operators.streamjob import around, facts, names, read
 from operators.streamjob.apply import Hand, Pace
+from operators.streamjob.claims import policies
 from operators.streamjob.cluster import Refused
 from operators.streamjob.courier import Courier
 from operators.streamjob.kfp import Kfp
 from operators.streamjob.metrics import Metrics
-from operators.streamjob.observe import Watched, policies, see
+from operators.streamjob.observe import see
 from operators.streamjob.reconcile import Reconciler
 from operators.streamjob.seen import Installation
+from operators.streamjob.watched import Watched
 from tests.unit.operator.kubeflow import TOKEN, Kubeflow
+from tickloom.stream.facts import KEY
 
 NOW = 1_710_000_000.0
 CREATED = "2024-01-01T00:00:00Z"
@@ -50,7 +54,7 @@ def job(name="atw", namespace="default", tickers=("ATW",), created=CREATED, retr
 
 def config_map(document, name="tickloom-facts-atw"):
     text = document if isinstance(document, str) else json.dumps(document)
-    return {"kind": "ConfigMap", "metadata": {"name": name}, "data": {facts.KEY: text}}
+    return {"kind": "ConfigMap", "metadata": {"name": name}, "data": {KEY: text}}
 
 
 GOOD = {
@@ -74,8 +78,11 @@ def test_facts_are_read_and_unknown_fields_left_out():
     atw = found.tickers["ATW"]
     assert (atw.drift.found, atw.loss.ratio, str(atw.trained), atw.sessions) == (True, 1.08, "2023-11-30", 61)
     assert (found.tickers["IAM"].drift.found, found.tickers["IAM"].trained) == (False, None)
-    assert found.fresh(found.made + 3 * 86_400)
-    assert not found.fresh(found.made + 3 * 86_400 + 1)
+    # of Friday night; Casablanca's next session closes on Monday at 14:30 UTC
+    monday = datetime(2024, 3, 4, 14, 30, tzinfo=UTC).timestamp()
+    assert found.fresh(monday + 86_399, "XCAS")
+    assert not found.fresh(monday + 86_400, "XCAS")
+    assert not found.fresh(found.made + 400 * 86_400, "XCAS")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +99,7 @@ def test_facts_that_cannot_be_read_name_the_place_and_start_nothing(document, wo
     found = facts.read([config_map(document)])
     assert "tickloom-facts-atw" in found.problem
     assert words in found.problem
-    assert not found.fresh(0.0)
+    assert not found.fresh(0.0, "XCAS")
 
 
 def test_of_several_facts_the_newest_count():

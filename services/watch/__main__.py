@@ -1,0 +1,5 @@
+"""``python -m services.watch``."""
+
+from services.watch.main import main
+
+main()
