@@ -7,8 +7,9 @@ import pytest
 
 from tests.unit.retrain.world import SMALL, write_csv
 from tickloom.forecast.registry import CHAMPION, Registry
-from tickloom.retrain import steps
+from tickloom.retrain import steps, usual
 from tickloom.retrain.direct import retrain
+from tickloom.stream.retraining import Pipeline
 
 
 def recent(source, folder, sessions=1000):
@@ -89,3 +90,9 @@ def test_a_report_is_made_of_whatever_is_there(tmp_path):
     assert "no Cassandra" in page
     assert steps.report(parts=[], out=tmp_path)["rows"] == []
     shutil.rmtree(tmp_path)
+
+
+def test_a_streamjob_asks_for_what_is_usual():
+    asked = Pipeline()
+    usual_ones = (usual.MODELS, usual.HORIZON, usual.FOLDS, usual.TEST, usual.GATE)
+    assert (asked.models, asked.horizon, asked.folds, asked.test, asked.gate) == usual_ones
