@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from tickloom.errors import TickloomError
-from tickloom.experiment.manifest import CHAMPION as ARM
 from tickloom.experiment.records import Forecast, Score
+from tickloom.experiment.spec import CHAMPION as ARM
 from tickloom.forecast.history import History
 from tickloom.market.sessions import days_of
 from tickloom.monitor import told, watch
