@@ -155,6 +155,36 @@ def run(
 
 
 @app.command(
+    epilog="Example: tickloom pipelines upload --settings settings.yaml --host http://127.0.0.1:8888",
+)
+def upload(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="retrain, backfill, evaluate-only; default all.")
+    ] = None,
+    settings: SettingsFile = None,
+    namespace: Namespace = "",
+    host: Host = None,
+    as_json: AsJson = False,
+) -> None:
+    """Upload pipelines where Kubeflow does not have them in this form, for an operator or people who start runs there."""
+    own_environment()
+    from pipelines import catalogue
+    from pipelines.settings import read
+
+    form, wanted = read(settings), [catalogue.known(it) for it in names or catalogue.PIPELINES]
+    kubeflow = _kubeflow(host, namespace)
+    told = [
+        {"name": catalogue.display_name(name), "pipeline": pipeline, "version": version}
+        for name, (pipeline, version) in ((name, kubeflow.upload(name, form)) for name in wanted)
+    ]
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    for it in told:
+        typer.echo(f"{it['name']}: pipeline {it['pipeline']}, version {it['version']}")
+
+
+@app.command(
     epilog="Example: tickloom pipelines submit retrain --host http://127.0.0.1:8888 --tickers AAPL,MSFT --pool gke-spot"
 )
 def submit(

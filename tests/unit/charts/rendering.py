@@ -21,6 +21,7 @@ INSTALLABLE = (
     "forecast",
     "watch",
     "monitoring",
+    "pipelines",
     "tickloom",
 )
 PROFILES = {
