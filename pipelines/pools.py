@@ -41,6 +41,8 @@ POOLS: dict[str, Pool] = {
     "gke-spot": Pool({"cloud.google.com/gke-spot": "true"}, (GPU, _taint("cloud.google.com/gke-spot", "true"))),
     "eks": Pool({"karpenter.sh/capacity-type": "on-demand"}),
     "eks-spot": Pool({"karpenter.sh/capacity-type": "spot"}),
+    "eks-group": Pool({"eks.amazonaws.com/capacityType": "ON_DEMAND"}),
+    "eks-group-spot": Pool({"eks.amazonaws.com/capacityType": "SPOT"}),
     "aks": Pool({"kubernetes.azure.com/accelerator": "nvidia"}, (GPU, _taint("sku", "gpu"))),
     "aks-spot": Pool(
         {"kubernetes.azure.com/accelerator": "nvidia", "kubernetes.azure.com/scalesetpriority": "spot"},

@@ -34,7 +34,7 @@ Namespace = Annotated[str, typer.Option(help="Namespace of the user, where Kubef
 Experiment = Annotated[str, typer.Option(help="Kubeflow's experiment for the runs.")]
 Called = Annotated[str | None, typer.Option("--name", help="Name of the run or schedule; default one with the time.")]
 Pool = Annotated[
-    str | None, typer.Option(help="GPU pool: gke, gke-spot, eks, eks-spot, aks or aks-spot; default no GPU.")
+    str | None, typer.Option(help="GPU pool: gke, eks, eks-group or aks, or one of these with -spot; default no GPU.")
 ]
 Gpus = Annotated[int | None, typer.Option(min=0, help="GPUs of each training; default 1 with --pool, else 0.")]
 Folds = Annotated[int, typer.Option(min=1, help="Walk-forward folds.")]

@@ -132,6 +132,18 @@ def test_a_run_is_submitted_and_the_same_pipeline_is_uploaded_once(kubeflow):
     assert given["node_selector"] == {"cloud.google.com/gke-spot": "true"}
 
 
+def test_pipelines_are_uploaded_without_a_run_and_once(kubeflow):
+    done = call(kubeflow, "upload", "backfill", "evaluate-only", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [it["name"] for it in told] == ["tickloom-backfill", "tickloom-evaluate-only"]
+    assert [it["display_name"] for it in kubeflow.there["pipelines"]] == [it["name"] for it in told]
+    assert not kubeflow.there["runs"]
+    uploads = kubeflow.uploads
+    assert call(kubeflow, "upload", "backfill").returncode == 0
+    assert kubeflow.uploads == uploads
+
+
 def test_a_schedule_starts_one_run_at_a_time(kubeflow):
     done = call(kubeflow, "schedule", "backfill", "--cron", "0 30 21 * * 1-5", "--tickers", "ATW", "--json")
     assert done.returncode == 0, done.stderr
@@ -198,7 +210,7 @@ def test_without_an_environment_for_kfp_it_is_said_how_to_make_one(tmp_path):
     assert "`make setup-pipelines` makes it" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["compile", "run", "submit", "schedule", "list"])
+@pytest.mark.parametrize("verb", ["compile", "run", "upload", "submit", "schedule", "list"])
 def test_help_needs_no_kfp_and_ends_with_an_example(tmp_path, verb):
     done = pipelines(verb, "--help", env={"TICKLOOM_PIPELINES": str(tmp_path)})
     assert done.returncode == 0
