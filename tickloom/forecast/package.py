@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from tickloom import __version__
 from tickloom.errors import TickloomError
 from tickloom.files import write_whole
 from tickloom.forecast.features import VERSION, FeatureFrame
@@ -140,8 +141,9 @@ def _verdict(scores: Sequence[Mapping[str, Any]], model: str) -> str:
 
 def environment() -> dict[str, str]:
     """Return the versions of Python and of what models are made with."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    # its code may be there without being installed, as in the image of the pipelines' steps
+    found = {"python": platform.python_version(), "tickloom": __version__}
+    for name in _PACKAGES[1:]:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from tests.unit.forecast.series import frame
 from tests.unit.forecast.small import small
+from tickloom import __version__
 from tickloom.errors import TickloomError
 from tickloom.forecast import package
 from tickloom.forecast.features import VERSION, feature_frame
@@ -70,6 +71,21 @@ def test_a_model_is_read_back_with_what_is_known_of_it(name, walk, tmp_path):
     assert (known.sessions, known.data_sha256) == (600, walk.history.sha256)
     assert known.features == (walk.names if name in ("ridge", "lstm") else ())
     assert {"python", "numpy", "tickloom"} <= known.environment.keys()
+
+
+def test_code_that_is_not_installed_tells_its_version_all_the_same(tmp_path):
+    # a copy of the code with the libraries of this environment, and no distribution of its own: as in an image
+    (tmp_path / "tickloom").symlink_to(ROOT / "tickloom")
+    told = (
+        "import importlib.metadata as m; real = m.version\n"
+        "def version(name):\n"
+        "    if name == 'tickloom': raise m.PackageNotFoundError(name)\n"
+        "    return real(name)\n"
+        "m.version = version\n"
+        "from tickloom.forecast.package import environment; print(environment()['tickloom'])"
+    )
+    done = subprocess.run([sys.executable, "-c", told], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == __version__
 
 
 def test_what_reads_closes_alone_needs_no_features(walk, tmp_path):
