@@ -22,6 +22,7 @@ _STATES: dict[str, RunState] = {
     "FAILED": "Failed",
     "CANCELED": "Canceled",
 }
+_SILENT = "Kubeflow Pipelines tells no reason; the report of its step conclude does"
 Trouble = Literal["unknown", "refused", "denied", "unreachable", "missing", "absent"]
 
 
@@ -111,7 +112,8 @@ def run_of(body: Mapping[str, Any]) -> Found:
         raise KfpError("unknown", f"the answer names no run: {json.dumps(body)[:200]}")
     state = _STATES.get(str(body.get("state", "PENDING")), "Pending")
     run = RunSeen(str(run_id), state, _moment(body.get("created_at")), _moment(body.get("finished_at")))
-    return Found(run, _trouble_of(body) if state != "Succeeded" else "")
+    text = _trouble_of(body) if state != "Succeeded" else ""
+    return Found(run, text or (_SILENT if state == "Failed" else ""))
 
 
 def _moment(text: Any) -> float | None:

@@ -166,7 +166,7 @@ def upload(
     host: Host = None,
     as_json: AsJson = False,
 ) -> None:
-    """Upload pipelines where Kubeflow does not have them in this form, for an operator or people who start runs there."""
+    """Upload pipelines where Kubeflow lacks them in this form, for an operator or people who start runs there."""
     own_environment()
     from pipelines import catalogue
     from pipelines.settings import read

@@ -88,7 +88,7 @@ def test_a_run_that_was_deleted_is_none(tmp_path):
             {"run_details": {"task_details": [{"display_name": "train", "error": {"code": 9, "message": "killed"}}]}},
             "train: killed",
         ),
-        ({}, ""),
+        ({}, "Kubeflow Pipelines tells no reason; the report of its step conclude does"),
     ],
 )
 def test_what_a_run_says_of_its_failure_is_told(tmp_path, body, words):
