@@ -49,7 +49,7 @@ def test_folds_are_purged_and_end_before_the_walk_forward(world):
 def test_trials_are_counted_and_the_best_is_no_worse_than_the_defaults(world, tmp_path):
     found = tune(world, tmp_path)
     assert found["trials"] == len(found["sharpes"]) == 3
-    assert set(found["options"]) == {*GIVEN, "window", "batch", "learning_rate"}
+    assert set(found["options"]) == {*GIVEN, "patience", "window", "batch", "learning_rate"}
     assert {name: found["options"][name] for name in GIVEN} == GIVEN
     assert 0 <= found["deflated_sharpe"] <= 1
     (name,) = optuna.get_all_study_names(f"sqlite:///{tmp_path / 'study.db'}")
@@ -116,6 +116,6 @@ def test_options_come_to_the_model(world, tmp_path):
     made = World(world.root)
     made.tuned("MSFT", "stacked_lstm", options={**SMALL, "epochs": 1})
     found = made.trained("MSFT", "stacked_lstm")
-    assert found["options"] == {**SMALL, "epochs": 1}
+    assert found["options"] == {**SMALL, "epochs": 1, "patience": PATIENCE}
     assert len(found["epochs"]) == 1
     assert found["tuning"] == {"trials": 0, "deflated_sharpe": None, "why": "no trials were asked for"}
