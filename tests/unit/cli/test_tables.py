@@ -21,8 +21,8 @@ def status(console):
     experimenting.show(
         {"name": "one", "status": "running", "mode": "split", "tickers": ["AAPL"], "market": "XNYS",
          "started": "2024-03-08T00:00", "sessions": 3, "least_sessions": 20, "most_sessions": 250, "horizon": 1,
-         "decision": None, "watch_until": None, "watch": None, "question": None, "unfinished": False, "arms": arms, "needed": 20, "left_out": 0,
-         "blocked": None, "missing": [], "replicas": 0},
+         "decision": None, "watch_until": None, "watch": None, "question": None, "unfinished": False,
+         "arms": arms, "needed": 20, "left_out": 0, "blocked": None, "missing": [], "replicas": 0},
         console,
     )  # fmt: skip
 
