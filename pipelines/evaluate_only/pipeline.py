@@ -32,7 +32,7 @@ def build(settings: Settings) -> Any:
         seed: int = 0,
         trigger: str = "asked for",
         policy: str = "",
-        cpu: str = "2",
+        cpu: str = "1",
         memory: str = "4Gi",
     ) -> None:
         place = Placement(settings, cpu=cpu, memory=memory)

@@ -35,7 +35,7 @@ def build(settings: Settings) -> Any:
         arms: dict = {},  # noqa: B006
         trigger: str = "asked for",
         policy: str = "",
-        cpu: str = "2",
+        cpu: str = "1",
         memory: str = "4Gi",
         accelerator: str = "nvidia.com/gpu",
         gpus: str = "0",

@@ -59,7 +59,7 @@ class Pipeline(Model):
     gate: int = Field(60, ge=5, le=1000, description="Last sessions that are held back for the gate.")
     trials: int = Field(0, ge=0, le=1000, description="Trials of tuning for each ticker and model; 0 takes defaults.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of training and tuning.")
-    cpu: Quantity = Field("2", description="Processors of a training step.")
+    cpu: Quantity = Field("1", description="Processors of a training step; its networks learn with one thread.")
     memory: Quantity = Field("4Gi", description="Memory of a training step.")
     gpus: int = Field(0, ge=0, le=16, description="GPUs of a training step; 0 trains on processors.")
     accelerator: str = Field(
