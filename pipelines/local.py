@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from pipelines import interruption
 from pipelines.ending import PAGE, TOLD
 from pipelines.runtime import MARK, RUN, WORK
 from pipelines.settings import Settings
@@ -66,10 +68,25 @@ def run(pipeline: Any, arguments: Mapping[str, Any], folder: Path, name: str, *,
         know that Tickloom's code has changed.
     tell
         Called with what each step says of itself.
+
+    Raises
+    ------
+    TickloomError
+        Another run is at work in the folder.
+
+    Notes
+    -----
+    Ctrl-C and SIGTERM end the process and its steps at once.
     """
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with interruption.alone(folder), interruption.ends_at_once():
+        return _run(pipeline, arguments, folder, name, cache, tell)
+
+
+def _run(pipeline: Any, arguments: Mapping[str, Any], folder: Path, name: str, cache: bool, tell: Tell) -> Finished:
     from kfp import local
 
-    folder = folder.absolute()
     journal = folder / "runs" / name
     journal.mkdir(parents=True)
     log = journal / "log.txt"
@@ -80,13 +97,18 @@ def run(pipeline: Any, arguments: Mapping[str, Any], folder: Path, name: str, *,
         cache_root=str(folder / "cache"),
     )
     why = ""
-    with log.open("w", encoding="utf-8") as file, _environment({WORK: str(folder), RUN: name}):
+    scratch = journal / "tmp"  # Kubeflow's command leaves a folder for each step
+    scratch.mkdir()
+    given = {WORK: str(folder), RUN: name, "TMPDIR": str(scratch), **interruption.mark()}
+    with log.open("w", encoding="utf-8") as file, _environment(given):
         heard = _Heard(file, tell)
         try:
             with _quiet(heard):
                 pipeline(**arguments)
         except RuntimeError as error:  # so kfp.local says that a step failed
             why = heard.failed[-1] if heard.failed else _plain(str(error))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
     page, told = journal / PAGE, journal / TOLD
     facts = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else {}
     return Finished(not why, why, page if page.is_file() else None, facts, log)
@@ -132,6 +154,7 @@ def _quiet(heard: _Heard) -> Iterator[None]:
 
     root = logging.getLogger()
     handlers, level, own_print = root.handlers[:], root.level, builtins.print
+    root.handlers[:] = [logging.StreamHandler(heard)]  # else what is logged would go to the terminal
     try:
         with contextlib.redirect_stdout(heard), warnings.catch_warnings():
             warnings.simplefilter("ignore")

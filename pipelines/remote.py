@@ -178,4 +178,6 @@ def _refusal(error: Any) -> str:
 
     with contextlib.suppress(ValueError, AttributeError):
         body = json.loads(body).get("message") or json.loads(body).get("error") or body
+    if body.lstrip().startswith("<"):
+        return f"{error.status} {error.reason}, with a page where Kubeflow has words; see that --host is its API"
     return f"{error.status} {error.reason}: {body[:300]}"

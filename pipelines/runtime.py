@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pipelines.interruption import follow
 from tickloom.errors import TickloomError
 from tickloom.files import write_whole
 
@@ -44,6 +45,7 @@ def attempt(
     inputs
         What the step takes.
     """
+    follow()
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     what: dict[str, Any] = {name: inputs[name] for name in ("ticker", "model") if name in inputs}
@@ -106,6 +108,11 @@ def whole(value: Any) -> Any:
 def tell(step: str, state: str, **facts: Any) -> None:
     """Write a line for who follows the run."""
     print(MARK + json.dumps({"step": step, "state": state, **facts}), flush=True)
+
+
+def run_of(run: str) -> str:
+    """Return the name of the run: on one machine the one that the user sees, else Kubeflow's number."""
+    return os.environ.get(RUN) or run
 
 
 def journal() -> Path | None:

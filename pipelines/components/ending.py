@@ -31,7 +31,7 @@ def register(
 ) -> list:
     """Register as challengers what passed; what an earlier attempt of this run registered is found again."""
     from pipelines.ending import register_all
-    from pipelines.runtime import registry, told
+    from pipelines.runtime import registry, run_of, told
 
     with told("register"):
         return register_all(
@@ -44,7 +44,7 @@ def register(
             market=market,
             mlflow=registry(mlflow),
             arms=arms,
-            run=run,
+            run=run_of(run),
         )
 
 

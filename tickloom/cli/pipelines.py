@@ -125,6 +125,8 @@ def run(
             f"say --local to run {name} on this machine; `tickloom pipelines submit {name}` runs it in a cluster"
         )
     here.check_python()
+    if data is not None and not Path(data).is_dir():
+        raise TickloomError(f"--data {data}: no such folder; name one with a file TICKER.csv for each ticker")
     pipeline = catalogue.build(name, here.SETTINGS)
     own: dict[str, Any] = {"folder": str(Path(data).absolute()) if data else None}
     if name in _ALWAYS:
@@ -303,8 +305,12 @@ def _given(name: str, form: Any, *options: Any) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _accepted(pipeline: Any) -> list[str]:
-    return list(pipeline.pipeline_spec.root.input_definitions.parameters)
+def _accepted(pipeline: Any) -> dict[str, str]:
+    """Return the type of each parameter by its name."""
+    from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
+
+    found = pipeline.pipeline_spec.root.input_definitions.parameters
+    return {name: ParameterType.ParameterTypeEnum.Name(it.parameter_type) for name, it in found.items()}
 
 
 def _kubeflow(host: str | None, namespace: str) -> "Kubeflow":
@@ -327,7 +333,9 @@ def _registry(mlflow: str | None, home: Path | None) -> str:
     """Return the address of MLflow; its database is made here, before processes ask for it at the same time."""
     from tickloom.cli.forecasting import registry
 
-    return registry(mlflow, home).uri
+    found = registry(mlflow, home)
+    found.catalogue()  # refuses now what the step ``compare`` would refuse after the training
+    return found.uri
 
 
 class _store:  # noqa: N801

@@ -5,14 +5,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from tickloom.errors import TickloomError
-from tickloom.retrain.usual import MODELS
+from tickloom.retrain.usual import HORIZON, MODELS
 
 Tickers = Annotated[str | None, typer.Option(help="Tickers with commas between: AAPL,MSFT.")]
 Models = Annotated[str | None, typer.Option(help="Names of models with commas between: lstm,ridge.")]
@@ -26,7 +26,9 @@ Arms = Annotated[
 ]
 Param = Annotated[
     list[str] | None,
-    typer.Option("--param", help="NAME=VALUE of any other parameter, the value as JSON; may be given more than once."),
+    typer.Option(
+        "--param", help="NAME=VALUE of any other parameter, lists and objects as JSON; may be given more than once."
+    ),
 ]
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="YAML of what is compiled in: image, volume, Secrets, retries.")
@@ -59,7 +61,7 @@ def own_environment() -> None:
 
 
 def parameters(
-    accepted: Sequence[str],
+    accepted: Mapping[str, str],
     pipeline: str,
     *,
     tickers: str | None,
@@ -76,7 +78,7 @@ def parameters(
     Parameters
     ----------
     accepted
-        What the pipeline takes.
+        What the pipeline takes: Kubeflow's name of the type of each.
     others
         By the parameter's name; None is left out.
 
@@ -88,7 +90,9 @@ def parameters(
     from tickloom.cli.forecasting import market_of
 
     found: dict[str, Any] = {name: value for name, value in others.items() if value is not None}
-    found |= {name: _json(value) for name, value in pairs("--param", param, "seed=7").items()}
+    own = pairs("--param", param, "seed=7")
+    _refuse_unknown(pipeline, own, accepted)
+    found |= {name: _of_type(name, value, accepted[name]) for name, value in own.items()}
     if tickers is not None:
         found["tickers"] = listed("--tickers", tickers, "AAPL,MSFT")
     if models is not None:
@@ -111,10 +115,36 @@ def parameters(
             f"--tickers are of {', '.join(sorted(markets))}; a run is of one market: start one for each"
         )
     found.setdefault("market", markets.pop())
-    unknown = [it for it in found if it not in accepted]
+    _refuse_unknown(pipeline, found, accepted)
+    _check(found)
+    return found
+
+
+def _refuse_unknown(pipeline: str, given: Iterable[str], accepted: Iterable[str]) -> None:
+    unknown = [it for it in given if it not in accepted]
     if unknown:
         raise TickloomError(f"{pipeline} takes no {', '.join(unknown)}; it takes {', '.join(sorted(accepted))}")
-    return found
+
+
+def _check(found: Mapping[str, Any]) -> None:
+    """Refuse what a step would refuse after long work.
+
+    Raises
+    ------
+    TickloomError
+        A ticker has not the form of one, or a model, an option or a limit is unknown.
+    """
+    from tickloom.forecast.models import make
+    from tickloom.market.records import TICKER
+    from tickloom.retrain.limits import Limits
+
+    odd = next((it for it in found["tickers"] if not TICKER.fullmatch(str(it))), None)
+    if odd is not None:
+        raise TickloomError(f"--tickers: {odd!r} must match {TICKER.pattern}")
+    options = found.get("options", {})
+    for model in found.get("models", options):
+        make(model, found.get("horizon", HORIZON), **options.get(model, {}))
+    Limits.of(found.get("limits"))
 
 
 def listed(option: str, text: str, example: str) -> list[str]:
@@ -157,9 +187,24 @@ def _number(option: str, name: str, text: str) -> float:
         raise TickloomError(f"{option} {name}={text}: must be a number") from None
 
 
-def _json(text: str) -> Any:
-    """Return what a text is as JSON, and otherwise the text."""
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "NUMBER_INTEGER": ((int,), "a whole number"),
+    "NUMBER_DOUBLE": ((int, float), "a number"),
+    "BOOLEAN": ((bool,), "true or false"),
+    "LIST": ((list,), "a list in JSON, such as [1, 2]"),
+    "STRUCT": ((dict,), 'an object in JSON, such as {"a": "b"}'),
+}
+
+
+def _of_type(name: str, text: str, kind: str) -> Any:
+    """Return the value of a parameter; what Kubeflow wants as text is the text itself."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError:
-        return text
+        value = text
+    if kind == "STRING":
+        return value if isinstance(value, str) else text
+    types, said = _TYPES[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise TickloomError(f"--param {name}={text}: must be {said}")
+    return value

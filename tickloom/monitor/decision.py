@@ -111,8 +111,8 @@ def decide(findings: Sequence[Finding], policy: Policy | None = None, since: int
     }
     drifted, lost = bool(moved), bool(hurt)
     wanted = {"both": drifted and lost, "any": drifted or lost, "drift": drifted, "loss": lost}[policy.rule]
-    said = _said(moved, "drift") + "; " + _said(hurt, "matured losses", known=losses is not None)
-    found = _told(moved), _told(hurt)
+    found = _told(moved, policy), _told(hurt, policy)
+    said = f"{_said(found[0], 'drift')}; {_said(found[1], 'worse losses', known=losses is not None)}"
     if not wanted:
         return Decision(False, f"{said}: rule {policy.rule} asks for {_ASKED[policy.rule]}", evidence, *found)
     if since is not None and since < policy.cool_down:
@@ -124,11 +124,16 @@ def decide(findings: Sequence[Finding], policy: Policy | None = None, since: int
 _ASKED = {"both": "both", "any": "one of them", "drift": "drift", "loss": "losses"}
 
 
-def _said(findings: Sequence[Finding], what: str, *, known: bool = True) -> str:
-    if not findings:
-        return f"no sign of {what}" if known else f"no {what} are known"
-    return f"{what}: {_told(findings)}"
+def _said(found: str, what: str, *, known: bool = True) -> str:
+    if not found:
+        return f"no sign of {what}" if known else "no losses are known"
+    return f"{what}: {found}"
 
 
-def _told(findings: Sequence[Finding]) -> str:
-    return ", ".join(f"{it.statistic} of {it.subject} (p {it.adjusted:.3g})" for it in findings)
+def _told(findings: Sequence[Finding], policy: Policy) -> str:
+    """Return the findings in words, each with its p-value and the one up to which the policy takes it."""
+    return ", ".join(
+        f"{it.statistic} of {it.subject} "
+        f"(p {it.adjusted:.3g}, taken up to {policy.feature_level if it.family == 'features' else policy.level:.2g})"
+        for it in findings
+    )

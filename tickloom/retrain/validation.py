@@ -1,7 +1,6 @@
 """Which tickers can be learned from, and why the others cannot."""
 
 import json
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from tickloom.errors import TickloomError
 from tickloom.files import write_whole
 from tickloom.forecast.history import History
-from tickloom.market.sessions import day_of, days_of, session_table
+from tickloom.market.sessions import day_of, session_table
 from tickloom.retrain import extraction, pages, results
 from tickloom.retrain.results import Facts
 from tickloom.retrain.usual import LEAST
@@ -31,13 +30,12 @@ def validate(*, extracted: Path, market: str, out: Path, least: int = LEAST) -> 
     dict
         ``ok`` the tickers that go on, ``skipped`` by ticker the reason, and ``tickers`` what is known of those in
         ``ok``: among others ``missing_share`` of the exchange's sessions, ``still``, how many of the last closes did
-        not move, and ``behind``, sessions by which it ends before the newest ticker. The same is in
+        not move, and ``behind``, sessions by which it ends before the newest of these. The same is in
         ``validation.json``, and in ``report.html`` for people.
     """
     found = results.read(extracted, extraction.STEP)
-    tickers: Facts = {}
     skipped: dict[str, str] = {}
-    newest = max((told["last_day"] for told in found["tickers"].values() if "last_day" in told), default=None)
+    valid: dict[str, History] = {}
     for ticker, told in found["tickers"].items():
         if "skipped" in told:
             skipped[ticker] = told["skipped"]
@@ -49,7 +47,9 @@ def validate(*, extracted: Path, market: str, out: Path, least: int = LEAST) -> 
         except TickloomError as error:
             skipped[ticker] = str(error)
             continue
-        tickers[ticker] = _about(history, str(newest))
+        valid[ticker] = history
+    newest = max((int(it.day[-1]) for it in valid.values()), default=0)
+    tickers = {ticker: _about(history, newest) for ticker, history in valid.items()}
     facts = results.write(
         out, STEP, {"market": market, "least": least, "ok": list(tickers), "skipped": skipped, "tickers": tickers}
     )
@@ -65,7 +65,7 @@ def validate(*, extracted: Path, market: str, out: Path, least: int = LEAST) -> 
     return facts
 
 
-def _about(history: History, newest: str) -> Facts:
+def _about(history: History, newest: int) -> Facts:
     """Return what is known of bars that can be learned from; the gate judges how good they are."""
     sessions = session_table(history.market).day
     at = np.searchsorted(sessions, history.day[[0, -1]])
@@ -78,6 +78,6 @@ def _about(history: History, newest: str) -> Facts:
         "close_only": history.close_only,
         "missing_share": 1 - len(history) / int(at[1] - at[0] + 1),
         "still": len(history) - 2 - int(moves[-1]),
-        "behind": int(np.searchsorted(sessions, days_of(date.fromisoformat(newest))) - at[1]),
+        "behind": int(np.searchsorted(sessions, newest) - at[1]),
         "notes": list(history.notes),
     }
