@@ -100,9 +100,9 @@ def register_all(
 
 def report_all(parts: Sequence[Mapping[str, Any]], out: str, page: str) -> dict[str, Any]:
     """Write the report of a run, also into the journal, and return how many pairs came to which end."""
-    facts = attempt("report", out, parts=parts)
-    copy(Path(out) / PAGE, page)
     folder = journal()
+    facts = attempt("report", out, parts=parts, about={"run": folder.name} if folder is not None else None)
+    copy(Path(out) / PAGE, page)
     if folder is not None:
         for name in (PAGE, TOLD):
             shutil.copyfile(Path(out) / name, folder / name)

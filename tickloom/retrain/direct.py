@@ -90,7 +90,7 @@ def retrain(
             )  # fmt: skip
         except TickloomError as error:
             parts.append({"step": "register", **of, "failed": str(error)})
-    return steps.report(parts=parts, out=out / "report")
+    return steps.report(parts=parts, out=out / "report", about={"run": run})
 
 
 def _pair(

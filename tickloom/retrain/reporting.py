@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import tickloom
 from tickloom.files import write_whole
+from tickloom.forecast import lineage
 from tickloom.forecast.plain import plain
 from tickloom.retrain import pages, results
 from tickloom.retrain.results import Facts
@@ -14,7 +17,7 @@ STEP = "report"
 FILE = "report.json"
 
 
-def report(*, parts: Sequence[Mapping[str, Any]], out: Path) -> Facts:
+def report(*, parts: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str, Any] | None = None) -> Facts:
     """Write ``report.html`` and ``report.json`` of all that is known, however far the steps came.
 
     Parameters
@@ -22,6 +25,8 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path) -> Facts:
     parts
         What steps returned; and ``{"step", "ticker", "model", "failed": reason}`` for those that failed, with ticker
         and model where they are of one.
+    about
+        What else is told of the run, such as its name.
 
     Returns
     -------
@@ -55,6 +60,7 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path) -> Facts:
         out,
         "Retraining",
         [
+            ("The run", [{"what": name, "value": value} for name, value in _about(parts, about or {}).items()]),
             ("What happened", facts["rows"]),
             ("Checks of the gate", checks),
             ("Fairness over tickers", list(fairness["checks"]) if fairness else []),
@@ -62,6 +68,19 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path) -> Facts:
         ],
     )
     return facts
+
+
+def _about(parts: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page says of the run: what was asked for, and the code."""
+    split = next((it for it in parts if it.get("step") == "split"), {})
+    asked = {name: split[name] for name in ("market", "horizon", "folds", "test", "gate") if name in split}
+    return {
+        **about,
+        "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        **asked,
+        "Tickloom": tickloom.__version__,
+        "commit": lineage.commit(),
+    }
 
 
 def _row(

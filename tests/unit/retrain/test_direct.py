@@ -50,7 +50,7 @@ def test_each_ticker_and_model_has_its_end(done):
         assert (failed["outcome"], failed["why"].startswith("train: ")) == ("failed", True)
     assert sum(told["counts"].values()) == len(told["rows"]) == 6
     page = (out / "report" / "report.html").read_text()
-    assert all(it in page for it in ("AAPL", "MSFT", "CVX", "JPM", "naive_bound", "300 sessions"))
+    assert all(it in page for it in ("AAPL", "MSFT", "CVX", "JPM", "naive_bound", "300 sessions", "direct"))
     assert json.loads((out / "report" / "report.json").read_text())["rows"] == told["rows"]
 
 
