@@ -21,7 +21,12 @@ WORK, RUN = "TICKLOOM_RETRAIN_WORK", "TICKLOOM_RETRAIN_RUN"
 MARK = "tickloom-step "
 """Begins a line of standard output that tells of a step; JSON follows."""
 RESULT = "result.json"
-STEPS = "tickloom.retrain.steps"
+STEPS = {
+    "extract": "extraction", "validate": "validation", "features": "featuring", "split": "division", "tune": "tuning",
+    "train": "training", "evaluate": "judging", "compare": "comparison", "gate": "gating", "fair": "gating",
+    "register": "registration", "report": "reporting",
+}  # fmt: skip
+"""Where each step is; ``tickloom.retrain.steps`` has them all, and with them what only some need."""
 
 
 def attempt(
@@ -32,7 +37,7 @@ def attempt(
     Parameters
     ----------
     step
-        Name of a function of ``tickloom.retrain.steps``.
+        Name of one of ``STEPS``.
     out
         Folder that the step writes to.
     after
@@ -55,7 +60,7 @@ def attempt(
     begun = time.monotonic()
     if facts is None:
         try:
-            facts = dict(getattr(import_module(STEPS), step)(**inputs, out=folder))
+            facts = dict(getattr(import_module(f"tickloom.retrain.{STEPS[step]}"), step)(**inputs, out=folder))
         except TickloomError as error:
             told = {"seconds": round(time.monotonic() - begun, 3), "why": str(error), "forgiven": forgive}
             tell(called, "failed", **told, **what)

@@ -1,7 +1,7 @@
 """What stands around a step in its process, with steps that are made up here."""
 
 import json
-import sys
+from importlib import import_module
 from types import ModuleType
 
 import pytest
@@ -15,8 +15,7 @@ from tickloom.settings import settings
 def steps(monkeypatch):
     """Put made-up steps in the place of those of a retraining."""
     module = ModuleType("made_up_steps")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(runtime, "STEPS", module.__name__)
+    monkeypatch.setattr(runtime, "import_module", lambda name: module)
     return module
 
 
@@ -38,6 +37,14 @@ def writes(*, out, ticker, model, value=1):
 
 
 PAIR = {"ticker": "AAPL", "model": "ridge"}
+
+
+def test_each_step_is_where_it_is_looked_for():
+    from tickloom.retrain import steps as all_of_them
+
+    for name, module in runtime.STEPS.items():
+        assert getattr(import_module(f"tickloom.retrain.{module}"), name) is getattr(all_of_them, name)
+    assert set(runtime.STEPS) == set(all_of_them.__all__)
 
 
 def test_a_step_is_done_and_its_facts_are_kept(steps, journal, tmp_path, capsys):
