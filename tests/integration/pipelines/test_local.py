@@ -155,12 +155,24 @@ def test_what_passed_is_registered_beside_the_champion(run, home):
 
 def test_what_is_there_is_not_done_again_and_a_failure_leaves_the_others(run, data, home):
     before = {it: Registry(local_uri(home)).versions("XNYS", it) for it in ("AAPL", "MSFT")}
-    words = ("--tickers", "AAPL,MSFT,CAT", "--data", data, *SMALL, "--home", home, "--models", "ridge,lstm,nothing")
+    words = (
+        "--tickers",
+        "AAPL,MSFT,CAT",
+        "--data",
+        data,
+        *SMALL,
+        "--home",
+        home,
+        "--models",
+        "ridge,lstm,bilstm",
+        "--option",
+        "bilstm.window=5000",
+    )
     done = pipelines("run", "retrain", "--local", *words, "--json")
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
     outcomes = {(it["ticker"], it["model"]): it["outcome"] for it in told["rows"]}
-    assert outcomes["AAPL", "nothing"] == outcomes["MSFT", "nothing"] == "failed"
+    assert outcomes["AAPL", "bilstm"] == outcomes["MSFT", "bilstm"] == "failed"
     same = {(it["ticker"], it["model"]): it["outcome"] for it in run["rows"] if it["model"]}
     assert {key: outcomes[key] for key in same} == same
     assert "2 of 6 models failed" in done.stderr.strip().splitlines()[-1]
