@@ -1,17 +1,17 @@
 """How a run on this machine ends before its time: by a signal, and its steps with it, however it ends."""
 
-import fcntl
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import psutil
 
-from tickloom.errors import TickloomError
+from tickloom import files
 
 STARTER = "TICKLOOM_RETRAIN_STARTER"
 """Variable: process id of the run that started a step, and when that began."""
@@ -24,10 +24,12 @@ def mark() -> dict[str, str]:
     return {STARTER: f"{os.getpid()} {psutil.Process().create_time()}"}
 
 
+@cache
 def follow() -> None:
     """Have this process end when the run that started it is gone; in a cluster there is none on this machine.
 
-    A step whose run was killed would work on beside the next run, on the same checkpoint.
+    A step whose run was killed would work on beside the next run, on the same checkpoint. One thread looks, however
+    often it is asked for.
     """
     said = os.environ.get(STARTER)
     if said:
@@ -73,8 +75,7 @@ def ends_at_once() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> AbstractContextManager[None]:
     """Keep other runs out of a folder, whose checkpoints, studies and cache are of one run at a time.
 
     Raises
@@ -82,16 +83,10 @@ def alone(folder: Path) -> Iterator[None]:
     TickloomError
         There is another.
     """
-    with (folder / "lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise TickloomError(
-                f"a run is at work in {folder} (process {file.read().strip() or 'unknown'}): wait for its end, or give "
-                "this one a folder of its own with --home"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+    return files.alone(
+        folder,
+        lambda holder: (
+            f"a run is at work in {folder} (process {holder}): wait for its end, or give this one a folder of its own "
+            "with --home"
+        ),
+    )

@@ -74,19 +74,21 @@ def _as_pipeline(data: Path, home: Path, options: Mapping[str, Mapping[str, Any]
 
 def _directly(data: Path, home: Path, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Do the same in processes that stay, as many as the pipeline has pairs at work."""
+    from pipelines.local import PARALLEL
     from tickloom.forecast.registry import local_uri
     from tickloom.retrain.direct import retrain
 
     return retrain(
         tickers=TICKERS, market=MARKET, out=home / "out", mlflow=local_uri(home), data=data, options=options,
-        jobs=min(2, os.cpu_count() or 1), checkpoint=home / "checkpoints",
+        jobs=min(PARALLEL, os.cpu_count() or 1), checkpoint=home / "checkpoints",
     )  # fmt: skip
 
 
 def _seconds(log: Path) -> list[float]:
     """Return how long each step took inside of its process."""
-    mark = "tickloom-step "
-    said = (it.partition(mark)[2] for it in log.read_text(encoding="utf-8").splitlines() if mark in it)
+    from pipelines.runtime import MARK
+
+    said = (it.partition(MARK)[2] for it in log.read_text(encoding="utf-8").splitlines() if MARK in it)
     return [told["seconds"] for told in map(json.loads, said) if "seconds" in told]
 
 

@@ -1,18 +1,15 @@
 """``tickloom run``: run a StreamJob manifest on this machine."""
 
-import fcntl
 import json
-import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tickloom.errors import TickloomError
+from tickloom.files import alone
 
 if TYPE_CHECKING:
     from tickloom.stream.app import Wiring
@@ -63,8 +60,15 @@ def execute(
     from tickloom.settings import settings
 
     epoch = settings().epoch
+
     # with an epoch, the fence decides: the later one takes over
-    with _alone(job.metadata.name, wiring.folder) if epoch is None else nullcontext():
+    def taken(holder: str) -> str:
+        return (
+            f"StreamJob {job.metadata.name} already runs here, as process {holder} ({wiring.folder}); "
+            "stop that one first"
+        )
+
+    with alone(wiring.folder, taken) if epoch is None else nullcontext():
         return _run(job, wiring, epoch, bounded=bounded, host=host, port=port)
 
 
@@ -102,24 +106,6 @@ def _run(
         return runner.run()
     finally:
         server.shutdown()
-
-
-@contextmanager
-def _alone(name: str, folder: Path) -> Iterator[None]:
-    """Let one process at a time run the job of a folder."""
-    with (folder / "lock").open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise TickloomError(
-                f"StreamJob {name} already runs here, as process {lock.read().strip() or 'unknown'} ({folder}); "
-                "stop that one first"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
 
 
 def _tell_people(text: str, about: dict[str, Any]) -> None:

@@ -54,8 +54,9 @@ def start(session: Session, registry: Registry, experiment: Experiment, who: str
 def _check_watched(there: Iterable[State], experiment: Experiment) -> None:
     """Refuse tickers whose last promotion is watched: what a new experiment promoted would end that unseen."""
     for it in there:
-        taken = sorted(set(it.watch.champion) & set(experiment.spec.tickers or ())) if it.watch is not None else []
-        if taken and it.experiment.spec.market == experiment.spec.market and it.watch is not None:
+        if it.watch is None or it.experiment.spec.market != experiment.spec.market:
+            continue
+        if taken := sorted(set(it.watch.champion) & set(experiment.spec.tickers or ())):
             raise TickloomError(
                 f"experiment {it.name} watches what it promoted for {', '.join(taken[:5])} until {it.watch.sessions} "
                 f"sessions have matured; `tickloom experiment stop {it.name}` ends that, and the champion stays"

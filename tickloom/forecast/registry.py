@@ -118,12 +118,6 @@ class Registry:
         made = [version_of(it, aliases.get(str(it.version), ())) for it in found]
         return sorted(made, key=lambda it: -it.number)
 
-    def find(self, market: str, ticker: str, tags: Mapping[str, str]) -> Version | None:
-        """Return the newest version of a ticker that has all these tags, None where there is none."""
-        name = f"{_NAME}.{market}.{ticker}"
-        with reaching(self.uri):
-            return next((it for it in self._versions(name) if tags.items() <= it.tags.items()), None)
-
     def tags(self, market: str, ticker: str, number: int) -> dict[str, str]:
         """Return the tags of a version."""
         with reaching(self.uri):

@@ -82,9 +82,11 @@ def register(
     registry = Registry(mlflow)
     tags = lineage.tags(learned, run)
     same = {name: tags[name] for name in (lineage.RUN, lineage.PACKAGE)}
-    tags |= _gate(passed, [it for it in registry.versions(market, ticker) if not same.items() <= it.tags.items()])
+    versions = registry.versions(market, ticker)
+    mine = [it for it in versions if same.items() <= it.tags.items()]
+    tags |= _gate(passed, [it for it in versions if it not in mine])
     with _experiments(arm) as session:
-        version = registry.find(market, ticker, same) or _push(registry, trained, evaluated, tags)
+        version = mine[0] if mine else _push(registry, trained, evaluated, tags)
         alias = _named(session, registry, arm, market, ticker, version, run) if arm else None
     return _told(
         {

@@ -1,5 +1,9 @@
 """An MLflow whose tickers have versions and aliases; there are no files behind them, for nobody loads one."""
 
+from contextlib import contextmanager
+
+import pytest
+
 from tickloom.forecast.registry import Registry
 
 
@@ -22,3 +26,24 @@ class Registered(Registry):
 
     def aliases(self, market, ticker):
         return self.catalogue()[market, ticker]
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@contextmanager
+def killed_after(moves):
+    """Have the block end as a process does that is killed when so many aliases were moved."""
+    real, moved = Registered.move_alias, []
+
+    def dies(self, *move):
+        if len(moved) == moves:
+            raise Killed
+        moved.append(move)
+        real(self, *move)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Registered, "move_alias", dies)
+        with pytest.raises(Killed):
+            yield

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.integration.experiment.registered import Registered
+from tests.integration.experiment.registered import Registered, killed_after
 from tests.integration.experiment.simulated import MARKET, Simulated
 from tests.unit.experiment.judged import counts
 from tests.unit.experiment.ledgered import CUTOFF
@@ -105,26 +105,12 @@ def test_an_arm_that_breaks_goes_and_a_promotion_that_breaks_is_rolled_back_with
     assert "champion of CMA from version 2 to 1" in whats
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
 @pytest.mark.parametrize("after", [1, 2, 3])
-def test_a_kill_between_the_moves_of_aliases_is_finished_by_the_next_look(session, registry, monkeypatch, after):
+def test_a_kill_between_the_moves_of_aliases_is_finished_by_the_next_look(session, registry, after):
     tickers = {1: ("MNG", "TQM"), 2: ("SID", "SNP"), 3: ("COL", "CSR")}[after]
     run = Simulated(session, registry, f"killed-{after}", tickers).play(60, {"lstm": 0.8}).close(60)
-    real, moved = Registered.move_alias, []
-
-    def dies(self, *move):
-        if len(moved) == after:
-            raise Killed
-        moved.append(move)
-        real(self, *move)
-
-    monkeypatch.setattr(Registered, "move_alias", dies)
-    with pytest.raises(Killed):
+    with killed_after(after):
         run.look()
-    monkeypatch.undo()
     assert run.aliases("champion") != [2, 2]
     assert states.read(session)[run.name].pending is not None
     assert run.look() == []

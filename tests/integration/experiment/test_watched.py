@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from tests.integration.experiment.registered import Registered
+from tests.integration.experiment.registered import Registered, killed_after
 from tests.integration.experiment.simulated import MARKET, Simulated
 from tests.unit.experiment.judged import NOW_US
 from tests.unit.experiment.made import experiment
@@ -81,24 +81,11 @@ def test_a_promotion_that_turns_bad_goes_back_and_trail_and_tags_say_why(session
 
 
 @pytest.mark.parametrize("after", [1, 3])
-def test_a_kill_while_a_promotion_goes_back_is_finished_by_the_next_look(session, registry, monkeypatch, after):
-    class Killed(BaseException):
-        """The process ends here."""
-
+def test_a_kill_while_a_promotion_goes_back_is_finished_by_the_next_look(session, registry, after):
     it = promoted(session, registry, f"killed-{after}", {1: ("BCP", "CIH"), 3: ("LHM", "CMA")}[after])
     turns_bad(it, 2, 1)
-    real, moved = Registered.move_alias, []
-
-    def dies(self, *move):
-        if len(moved) == after:
-            raise Killed
-        moved.append(move)
-        real(self, *move)
-
-    monkeypatch.setattr(Registered, "move_alias", dies)
-    with pytest.raises(Killed):
+    with killed_after(after):
         it.look()
-    monkeypatch.undo()
     assert it.aliases("champion") != [1, 1]
     assert it.look() == []
     assert (it.aliases("champion"), it.aliases(FORMER)) == ([1, 1], [2, 2])
