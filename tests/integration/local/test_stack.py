@@ -224,8 +224,12 @@ def test_a_server_that_a_signal_meets_while_it_is_started_is_stopped_too(home, r
         return child
 
     monkeypatch.setattr(process, "spawn", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        up(home)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores SIGINT
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            up(home)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
     assert [part.condition for part in status(home)] == ["stopped", "stopped"]
 
