@@ -21,7 +21,8 @@ from tickloom.bench.serving.requests import Outcome, Plan
 from tickloom.bench.serving.world import ARMS, MARKET, World
 from tickloom.forecast.models.graphs import GRAPH, Graph
 from tickloom.forecast.package import MODEL
-from tickloom.forecast.registry import CHAMPION, Registry
+from tickloom.forecast.registry import Registry
+from tickloom.forecast.versions import CHAMPION
 
 TICKERS, BATCH, CONNECTIONS = 75, 64, 16
 FORECAST, MANY = "/v1/forecast", "/v1/forecast/batch"

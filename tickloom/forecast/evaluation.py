@@ -38,8 +38,8 @@ _BOUNDS = [name for pair in labels(LEVELS) for name in pair]
 COLUMNS = ["unique_id", "ds", "cutoff", "model", "y", "y_hat", *_BOUNDS, "h", "fold", "seed"]
 """Of the forecasts in the file."""
 _PEERS = (
-    "arch", "chronos-forecasting", "lightgbm", "mapie", "numpy", "pandas", "scikit-learn", "scipy", "scoringrules",
-    "statsforecast", "statsmodels", "torch", "transformers", "utilsforecast",
+    "arch", "chronos-forecasting", "lightgbm", "mapie", "numpy", "pandas", "scikit-learn", "scipy", "statsforecast",
+    "statsmodels", "torch", "transformers", "utilsforecast",
 )  # fmt: skip
 
 

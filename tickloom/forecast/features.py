@@ -13,7 +13,6 @@ import pandas as pd
 
 from tickloom.errors import TickloomError
 from tickloom.forecast.history import Days, Floats, History
-from tickloom.indicators import compute
 from tickloom.market.sessions import session_table
 
 VERSION = 1
@@ -243,6 +242,8 @@ def feature_frame(
 
 
 def _columns(history: History, indicators: set[str]) -> dict[str, Floats]:
+    from tickloom.indicators import compute  # imports numba, which a list of features needs not
+
     bars = {name: getattr(history, name) for name in ("open", "high", "low", "close", "volume")}
     frame = pd.DataFrame({"day": history.day, **bars})
     found = {str(name): column.to_numpy() for name, column in compute(frame, sorted(indicators)).items()}

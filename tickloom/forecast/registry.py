@@ -19,9 +19,8 @@ from tickloom.forecast.models import REFERENCE, make
 from tickloom.forecast.package import Manifest
 from tickloom.forecast.reaching import reaching
 from tickloom.forecast.residuals import ConformalResiduals
-from tickloom.forecast.versions import Listing, Version, listing_of, version_of
+from tickloom.forecast.versions import CHAMPION, Listing, Version, listing_of, version_of
 
-CHAMPION = "champion"
 ARTIFACTS = "package"
 _NAME = "tickloom"
 _PAGE = 500

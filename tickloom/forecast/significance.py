@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import bdtrc, stdtr
 
 from tickloom.errors import TickloomError
 from tickloom.forecast.history import Floats
@@ -74,7 +74,7 @@ def diebold_mariano(first: Floats, second: Floats, horizon: int = 1) -> Comparis
         return Comparison(mean, 0.0 if mean == 0 else np.inf * np.sign(mean), same, 1 - same, n)
     correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
     statistic = float(mean / np.sqrt(variance / n) * np.sqrt(correction))
-    return Comparison(mean, statistic, float(stats.t.cdf(statistic, n - 1)), float(stats.t.sf(statistic, n - 1)), n)
+    return Comparison(mean, statistic, float(stdtr(n - 1, statistic)), float(stdtr(n - 1, -statistic)), n)
 
 
 def _long_run(centred: Floats, horizon: int) -> float:
@@ -194,5 +194,5 @@ def direction(moved: Floats, forecast: Floats) -> Direction:
     right = int((np.sign(moved[both]) == np.sign(forecast[both])).sum())
     up = float((moved[both] > 0).mean())
     base = max(up, 1 - up)
-    p_value = 1.0 if base == 1 else float(stats.binomtest(right, n, base, alternative="greater").pvalue)
+    p_value = 1.0 if base == 1 else float(bdtrc(right - 1, n, base))
     return Direction(right / n, base, p_value, n)

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+CHAMPION = "champion"
+"""Alias of the version that serves."""
+
 
 @dataclass(frozen=True)
 class Version:

@@ -80,7 +80,7 @@ class Installed:
     def trained(self, ticker: str) -> date | None:
         """Return the last session of the registered champion's training."""
         from tickloom.forecast.package import read_manifest
-        from tickloom.forecast.registry import CHAMPION
+        from tickloom.forecast.versions import CHAMPION
 
         if self.registry is None:
             return None

@@ -19,17 +19,15 @@ from tickloom.forecast.history import Floats
 from tickloom.forecast.intervals import volatility
 from tickloom.forecast.models import REFERENCE, Model, make
 from tickloom.forecast.models.base import Rows
-from tickloom.forecast.registry import ARTIFACTS, CHAMPION, Registry
+from tickloom.forecast.registry import ARTIFACTS, Registry
 from tickloom.forecast.significance import diebold_mariano
-from tickloom.forecast.versions import Version
+from tickloom.forecast.versions import CHAMPION, Version
 from tickloom.market.sessions import day_of, days_of
-from tickloom.retrain import results, training
+from tickloom.retrain import results
 from tickloom.retrain.division import LEAST_GATE, Case, case
+from tickloom.retrain.left import CHALLENGER, COMPARE, FORECASTS, NAIVE, TRAIN
 from tickloom.retrain.results import Facts
 
-STEP = "compare"
-FORECASTS = "forecasts.parquet"
-CHALLENGER, NAIVE = "challenger", "naive"
 _TIMED = 30
 
 
@@ -92,7 +90,7 @@ def compare(
     which the test of Diebold and Mariano counts. ``forecasts.parquet`` holds every forecast.
     """
     found = case(ticker, extracted, plan, market)
-    told = results.read(trained, training.STEP)
+    told = results.read(trained, TRAIN)
     challenger, manifest = package.read(trained)
     if (manifest.ticker, manifest.model, manifest.market) != (ticker, model, market):
         raise TickloomError(f"{trained}: holds {manifest.model} of {manifest.ticker}, not {model} of {ticker}")
@@ -117,7 +115,7 @@ def compare(
     day = found.history.day
     return results.write(
         out,
-        STEP,
+        COMPARE,
         {
             "ticker": ticker,
             "model": model,

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from tickloom.errors import TickloomError
-from tickloom.forecast.registry import CHAMPION
 from tickloom.forecast.residuals import FILE as RESIDUALS
 from tickloom.forecast.residuals import ConformalResiduals, labels
-from tickloom.retrain import comparison, judging, results, training
-from tickloom.retrain.comparison import CHALLENGER, NAIVE
+from tickloom.forecast.versions import CHAMPION
+from tickloom.retrain import results
+from tickloom.retrain.left import CHALLENGER, COMPARE, ERRORS, EVALUATE, FORECASTS, NAIVE, TRAIN
 from tickloom.retrain.limits import Limits
 from tickloom.retrain.results import Facts
 
@@ -72,8 +72,8 @@ def gate(
         The folders are of different models, or a limit is unknown.
     """
     bounds = Limits.of(limits)
-    found = results.read(compared, comparison.STEP)
-    judged, learned = results.read(evaluated, judging.STEP), results.read(trained, training.STEP)
+    found = results.read(compared, COMPARE)
+    judged, learned = results.read(evaluated, EVALUATE), results.read(trained, TRAIN)
     for told, folder in ((found, compared), (judged, evaluated), (learned, trained)):
         if (told["ticker"], told["model"]) != (ticker, model):
             raise TickloomError(
@@ -217,8 +217,8 @@ def _test(name: str, test: Facts | None, level: float, whose: str) -> Check:
 
 def _coverage(found: Facts, compared: Path, evaluated: Path, model: str, bounds: Limits) -> Iterator[Check]:
     limits = bounds.as_json()
-    place = evaluated / judging.ERRORS / model
-    table = pd.read_parquet(compared / comparison.FORECASTS)
+    place = evaluated / ERRORS / model
+    table = pd.read_parquet(compared / FORECASTS)
     first = table[table["h"] == 1]
     shares: dict[str, float] = {}
     why = "no cutoff has an outcome"

@@ -18,11 +18,8 @@ from tickloom.forecast.report import write_report
 from tickloom.forecast.walk import walk_forward
 from tickloom.retrain import results, tuning
 from tickloom.retrain.division import case
+from tickloom.retrain.left import ERRORS, EVALUATE, EVALUATION
 from tickloom.retrain.results import Facts
-
-STEP = "evaluate"
-ERRORS = "errors"
-EVALUATION = "evaluation"
 
 
 def evaluate(
@@ -76,7 +73,7 @@ def evaluate(
     first = table[table["h"] == 1].set_index("model")
     return results.write(
         out,
-        STEP,
+        EVALUATE,
         {
             "ticker": ticker,
             "model": model,

@@ -18,7 +18,8 @@ from tickloom.forecast.residuals import FILE as RESIDUALS
 from tickloom.forecast.residuals import ConformalResiduals
 from tickloom.forecast.versions import Version
 from tickloom.market.sessions import days_of, session_table
-from tickloom.retrain import gating, judging, results, training
+from tickloom.retrain import gating, results
+from tickloom.retrain.left import ERRORS, EVALUATE, EVALUATION, TRAIN
 from tickloom.retrain.results import Facts
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def register(
     TickloomError
         What was checked is not what is to be registered, MLflow does not answer, or the arm cannot be named.
     """
-    passed, learned = results.read(gated, gating.STEP), results.read(trained, training.STEP)
-    judged = results.read(evaluated, judging.STEP)
+    passed, learned = results.read(gated, gating.STEP), results.read(trained, TRAIN)
+    judged = results.read(evaluated, EVALUATE)
     for told, folder in ((passed, gated), (learned, trained), (judged, evaluated)):
         if (told["ticker"], told["model"], told["market"]) != (ticker, model, market):
             raise TickloomError(f"{folder}: is of {told['model']} of {told['ticker']}, not of {model} of {ticker}")
@@ -130,19 +131,19 @@ def _gate(passed: Facts, others: list[Version]) -> dict[str, str]:
 
 def _push(registry: Registry, trained: Path, evaluated: Path, tags: dict[str, str]) -> Version:
     """Put scores, errors and page beside the model, and register all of it."""
-    judged = results.read(evaluated, judging.STEP)
+    judged = results.read(evaluated, EVALUATE)
     model, manifest = package.read(trained)
     errors = {}
     for name in (manifest.model, REFERENCE):
-        place = evaluated / judging.ERRORS / name
+        place = evaluated / ERRORS / name
         if (place / RESIDUALS).is_file():
             errors[name] = ConformalResiduals.load(place)
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "package"
         verdict = replace(manifest, scores=tuple(judged["scores"]), verdict=judged["verdict"])
         package.write(whole, model, verdict, errors)
-        if (evaluated / judging.EVALUATION).is_dir():
-            shutil.copytree(evaluated / judging.EVALUATION, whole / package.EVALUATION)
+        if (evaluated / EVALUATION).is_dir():
+            shutil.copytree(evaluated / EVALUATION, whole / package.EVALUATION)
         return registry.push(whole, tags)
 
 

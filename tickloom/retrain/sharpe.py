@@ -10,7 +10,7 @@ from math import e, sqrt
 from typing import Self
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from tickloom.forecast.history import Floats
 
@@ -39,6 +39,8 @@ class Returns:
         spread = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
         if not spread > 0:
             return cls(0.0, len(returns))
+        from scipy import stats  # takes long to import, and only trials need it
+
         skewness, kurtosis = stats.skew(returns), stats.kurtosis(returns, fisher=False)
         return cls(float(returns.mean()) / spread, len(returns), float(skewness), float(kurtosis))
 
@@ -58,7 +60,7 @@ def maximum_of(trials: int, variance: float) -> float:
     """Return the same from the number of independent trials and the variance of their Sharpe ratios."""
     if trials < 2 or variance <= 0:
         return 0.0
-    quantiles = stats.norm.ppf([1 - 1 / trials, 1 - 1 / (trials * e)])
+    quantiles = ndtri([1 - 1 / trials, 1 - 1 / (trials * e)])
     return sqrt(variance) * float((1 - np.euler_gamma) * quantiles[0] + np.euler_gamma * quantiles[1])
 
 
@@ -75,4 +77,4 @@ def deflated(best: Returns, threshold: float) -> float:
     if best.sessions < 2:
         return float("nan")
     spread = 1 - best.skewness * best.sharpe + (best.kurtosis - 1) / 4 * best.sharpe**2
-    return float(stats.norm.cdf((best.sharpe - threshold) * sqrt(best.sessions - 1) / sqrt(max(spread, 1e-12))))
+    return float(ndtr((best.sharpe - threshold) * sqrt(best.sessions - 1) / sqrt(max(spread, 1e-12))))

@@ -13,9 +13,8 @@ from tickloom.forecast.models.networks import Network
 from tickloom.forecast.package import Manifest
 from tickloom.retrain import results, tuning
 from tickloom.retrain.division import case
+from tickloom.retrain.left import TRAIN
 from tickloom.retrain.results import Facts
-
-STEP = "train"
 
 
 def train(
@@ -64,7 +63,7 @@ def train(
     package.write(out, made, manifest)
     return results.write(
         out,
-        STEP,
+        TRAIN,
         {
             "ticker": ticker,
             "model": model,

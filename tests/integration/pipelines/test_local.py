@@ -14,7 +14,8 @@ import pytest
 from pipelines.runtime import MARK
 from tests.pipelining import ROOT, pipelines, require_environment
 from tickloom.forecast import package
-from tickloom.forecast.registry import CHAMPION, Registry, local_uri
+from tickloom.forecast.registry import Registry, local_uri
+from tickloom.forecast.versions import CHAMPION
 from tickloom.retrain import steps
 from tickloom.retrain.division import case
 

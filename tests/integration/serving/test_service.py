@@ -24,7 +24,8 @@ from tickloom.forecast.features import feature_frame
 from tickloom.forecast.histories import from_file, from_store
 from tickloom.forecast.models import make
 from tickloom.forecast.package import Manifest
-from tickloom.forecast.registry import CHAMPION, Registry
+from tickloom.forecast.registry import Registry
+from tickloom.forecast.versions import CHAMPION
 from tickloom.market.sessions import day_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]

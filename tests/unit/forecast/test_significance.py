@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from tickloom.errors import TickloomError
 from tickloom.forecast.significance import confidence_set, diebold_mariano, direction, holm, verdicts
@@ -30,6 +31,18 @@ def test_a_lower_loss_is_seen():
     assert found.difference == pytest.approx(-0.1, abs=0.05)
     assert found.p_better < 1e-6
     assert found.p_better + found.p_worse == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("right", "n", "ups"), [(0, 12, 7), (9, 12, 6), (12, 12, 11), (520, 1000, 510)])
+def test_p_values_are_scipy_s(right, n, ups):
+    moved = np.where(np.arange(n) < ups, 1.0, -1.0)
+    said = direction(moved, np.where(np.arange(n) < right, moved, -moved))
+    exact = stats.binomtest(right, n, max(ups, n - ups) / n, alternative="greater").pvalue
+    assert said.p_value == pytest.approx(exact, rel=1e-12)
+
+    compared = diebold_mariano(*np.random.default_rng(right).exponential(size=(2, 20 + n)))
+    assert compared.p_better == pytest.approx(stats.t.cdf(compared.statistic, 19 + n), rel=1e-12)
+    assert compared.p_worse == pytest.approx(stats.t.sf(compared.statistic, 19 + n), rel=1e-12)
 
 
 def test_the_same_losses_are_no_difference():

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from tests.unit.retrain.world import SMALL, write_csv
-from tickloom.forecast.registry import CHAMPION, Registry
+from tickloom.forecast.registry import Registry
+from tickloom.forecast.versions import CHAMPION
 from tickloom.retrain import steps, usual
 from tickloom.retrain.direct import retrain
 from tickloom.stream.retraining import Pipeline

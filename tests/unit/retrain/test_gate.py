@@ -12,7 +12,8 @@ from tickloom.forecast import package
 from tickloom.forecast.features import feature_frame
 from tickloom.forecast.models import make
 from tickloom.forecast.package import Manifest
-from tickloom.forecast.registry import CHAMPION, Registry
+from tickloom.forecast.registry import Registry
+from tickloom.forecast.versions import CHAMPION
 from tickloom.retrain import extraction, steps
 from tickloom.retrain.limits import Limits
 

@@ -9,8 +9,8 @@ from tests.unit.retrain.world import MARKET, World
 from tickloom import __version__
 from tickloom.errors import TickloomError
 from tickloom.forecast import lineage, package
-from tickloom.forecast.registry import CHAMPION, Registry
-from tickloom.forecast.versions import Version
+from tickloom.forecast.registry import Registry
+from tickloom.forecast.versions import CHAMPION, Version
 from tickloom.retrain import registration, steps
 from tickloom.settings import settings
 

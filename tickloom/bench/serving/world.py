@@ -18,8 +18,9 @@ from tickloom.forecast.models import make
 from tickloom.forecast.models.graphs import GRAPH
 from tickloom.forecast.models.naive import FILE
 from tickloom.forecast.package import MODEL, Manifest, environment
-from tickloom.forecast.registry import ARTIFACTS, CHAMPION, Registry
+from tickloom.forecast.registry import ARTIFACTS, Registry
 from tickloom.forecast.residuals import LEVELS, ConformalResiduals
+from tickloom.forecast.versions import CHAMPION
 from tickloom.market.sessions import day_of
 
 MARKET = "XNYS"

@@ -1,0 +1,10 @@
+"""What the steps of a ticker and model leave for later ones, by name: who reads it need not import who writes it."""
+
+TRAIN, EVALUATE, COMPARE = "train", "evaluate", "compare"
+"""Steps."""
+ERRORS, EVALUATION = "errors", "evaluation"
+"""Folders of ``evaluate``: the errors that intervals are made of, by model, and what ``tickloom evaluate`` writes."""
+FORECASTS = "forecasts.parquet"
+"""File of ``compare``, with a column for each of those that are compared."""
+CHALLENGER, NAIVE = "challenger", "naive"
+"""Who is compared beside what serves, which has the name of its alias."""
