@@ -3,8 +3,8 @@
 MODELS = ("lstm", "ridge")
 HORIZON = 5
 """Sessions ahead."""
-FOLDS, TEST = 2, 250
-"""Of the walk-forward: a model is fitted anew for each year of cutoffs, two years in all."""
+FOLDS, TEST = 4, 125
+"""Of the walk-forward: a model is fitted anew for each half year of cutoffs, two years in all."""
 GATE = 60
 """Last sessions, held back from learning and tuning."""
 LEAST = 750
