@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from tickloom.errors import TickloomError
-from tickloom.retrain.usual import HORIZON, MODELS
+from tickloom.retrain.usual import FOLDS, GATE, HORIZON, MODELS, TEST
 
 Tickers = Annotated[str | None, typer.Option(help="Tickers with commas between: AAPL,MSFT.")]
 Models = Annotated[str | None, typer.Option(help="Names of models with commas between: lstm,ridge.")]
@@ -117,6 +117,8 @@ def parameters(
     found.setdefault("market", markets.pop())
     _refuse_unknown(pipeline, found, accepted)
     _check(found)
+    if "limits" in accepted:
+        _check_gate(found)
     return found
 
 
@@ -145,6 +147,20 @@ def _check(found: Mapping[str, Any]) -> None:
     for model in found.get("models", options):
         make(model, found.get("horizon", HORIZON), **options.get(model, {}))
     Limits.of(found.get("limits"))
+
+
+def _check_gate(found: Mapping[str, Any]) -> None:
+    """Refuse a run that trains for long and of which the gate could pass nothing.
+
+    Raises
+    ------
+    TickloomError
+        Folds, sessions or the gate are too few.
+    """
+    from tickloom.retrain.plausible import check_plan
+
+    usual = {"horizon": HORIZON, "folds": FOLDS, "test": TEST, "gate": GATE}
+    check_plan(**{name: int(found.get(name, it)) for name, it in usual.items()}, limits=found.get("limits"))
 
 
 def listed(option: str, text: str, example: str) -> list[str]:

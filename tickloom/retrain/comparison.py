@@ -24,7 +24,7 @@ from tickloom.forecast.significance import diebold_mariano
 from tickloom.forecast.versions import CHAMPION, Version
 from tickloom.market.sessions import day_of, days_of
 from tickloom.retrain import results
-from tickloom.retrain.division import LEAST_GATE, Case, case
+from tickloom.retrain.division import Case, case, least_cutoffs
 from tickloom.retrain.left import CHALLENGER, COMPARE, FORECASTS, NAIVE, TRAIN
 from tickloom.retrain.results import Facts
 
@@ -200,7 +200,7 @@ def _ratio(mine: Floats, other: Floats) -> float | None:
 
 
 def _test(mine: Floats, other: Floats, horizon: int) -> dict[str, float] | None:
-    if len(mine) < max(LEAST_GATE, 2 * horizon):
+    if len(mine) < least_cutoffs(horizon):
         return None
     found = diebold_mariano(mine, other, horizon)
     return {"difference": found.difference, "p_better": found.p_better, "p_worse": found.p_worse}

@@ -22,6 +22,11 @@ LEAST_GATE = 20
 """Cutoffs without which no two series of losses can be compared."""
 
 
+def least_cutoffs(horizon: int) -> int:
+    """Return how many cutoffs a comparison of losses so many sessions ahead needs."""
+    return max(LEAST_GATE, 2 * horizon)
+
+
 def split(
     *,
     featured: Path,

@@ -16,6 +16,7 @@ from tickloom.forecast.registry import Registry
 from tickloom.forecast.versions import CHAMPION
 from tickloom.retrain import extraction, steps
 from tickloom.retrain.limits import Limits
+from tickloom.retrain.plausible import check_plan
 
 
 def champion(world, folder, uri, model, sessions):
@@ -138,6 +139,17 @@ def test_too_few_forecasts_for_intervals_fail_the_coverage(data, tmp_path, mlflo
     gated = world.gated("AAPL", "ar1")
     assert [it["name"] for it in gated["checks"] if not it["passed"]] == ["coverage_80", "coverage_95"]
     assert "too few forecasts" in gated["checks"][6]["why"]
+
+
+def test_the_least_plan_that_is_let_through_has_intervals_and_cutoffs_enough(data, tmp_path, mlflow):
+    plan = {"horizon": 5, "folds": 1, "test": 101, "gate": 44}
+    check_plan(**plan)
+    world = World(tmp_path).prepared(["AAPL"], data, **plan)
+    world.learned("AAPL", "ar1")
+    world.compared("AAPL", "ar1", mlflow)
+    gated = {it["name"]: it["value"] for it in world.gated("AAPL", "ar1")["checks"]}
+    assert gated["sessions"] == 40
+    assert all(gated[name] is not None for name in ("coverage_80", "coverage_95", "naive_test"))
 
 
 @pytest.mark.parametrize("name", ["megabytes", "latency_ms"])
