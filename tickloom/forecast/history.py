@@ -11,6 +11,7 @@ import structlog
 from tickloom.errors import TickloomError
 from tickloom.market.sessions import day_of, session_table
 from tickloom.sources.csvfile import BarFrame
+from tickloom.sources.csvspans import KEPT
 
 _log = structlog.get_logger()
 Floats = npt.NDArray[np.float64]
@@ -19,6 +20,7 @@ PRICES = ("open", "high", "low", "close")
 MOST_GAP = 10
 """Sessions that may be missing in a row."""
 _SPLITS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 50.0)
+_NAMED = 5  # dates in a sentence
 _STILL = 20  # sessions without a move at the end that are worth a word
 _SPLIT_LEAST = 0.4  # absolute log-return of a session below which no split is suspected
 _SPLIT_NEAR = 0.03  # how near to the log of a whole ratio it must be
@@ -87,7 +89,7 @@ class History:
     def of_bars(cls, bars: BarFrame, origin: str = "", *, most_gap: int = MOST_GAP, allow_jumps: bool = False) -> Self:
         """Check daily bars and return them.
 
-        Sessions without a close are left out, and said.
+        Sessions without a close, and rows of days on which the exchange is closed, are left out, and said.
 
         Raises
         ------
@@ -98,12 +100,15 @@ class History:
         name = f"{bars.ticker} ({origin})" if origin else bars.ticker
         if bars.interval != "1d":
             raise TickloomError(f"{name}: bars of {bars.interval}; forecasts need daily bars (1d)")
-        frame = bars.frame[bars.frame["close"].notna()]
+        closed = _closed(bars)
+        frame = bars.frame[bars.frame["close"].notna() & ~closed]
         opened, high, low, close, volume = (frame[key].to_numpy(np.float64, copy=True) for key in (*PRICES, "volume"))
         days = frame["day"].to_numpy(np.int32)
         made = cls(bars.ticker, bars.market, days, opened, high, low, close, volume, origin)
-        left_out = len(bars.frame) - len(frame)
-        notes = [*bars.notes, *([f"{left_out} sessions without a close are left out"] if left_out else [])]
+        left_out = len(bars.frame) - len(frame) - int(closed.sum())
+        heard = [it for it in bars.notes if not (closed.any() and it.endswith(KEPT))]
+        notes = [*heard, *_said_of_closed(bars, closed)]
+        notes += [f"{left_out} sessions without a close are left out"] if left_out else []
         _check_prices(name, made)
         notes += _check_gaps(name, made, most_gap)
         if not allow_jumps:
@@ -116,9 +121,28 @@ class History:
             if not made.close_only:
                 notes.append("open, high and low are not known of every session and are left out")
             made = replace(made, open=unknown, high=unknown, low=unknown)
-        for note in notes[len(bars.notes) :]:  # whoever made the bars has logged theirs
+        for note in notes[len(heard) :]:  # whoever made the bars has logged theirs
             _log.warning(note, ticker=bars.ticker)
         return replace(made, notes=tuple(notes))
+
+
+def _closed(bars: BarFrame) -> npt.NDArray[np.bool_]:
+    """Return which rows are of days without a session, of those years that the calendar covers."""
+    table = session_table(bars.market)
+    days = bars.frame["day"].to_numpy(np.int32)
+    known = (days >= table.day[0]) & (days <= table.day[-1])
+    return known & (table.index_of_day(days) < 0)
+
+
+def _said_of_closed(bars: BarFrame, closed: npt.NDArray[np.bool_]) -> list[str]:
+    """Return a sentence with the first dates on which there is a row and no session."""
+    count = int(closed.sum())
+    if not count:
+        return []
+    some = ", ".join(str(day_of(int(it))) for it in bars.frame["day"].to_numpy(np.int32)[closed][:_NAMED])
+    more = " …" if count > _NAMED else ""
+    rows = "1 row of a date" if count == 1 else f"{count} rows of dates"
+    return [f"{rows} without a session of {bars.market} ({some}{more}): left out"]
 
 
 def _volume(history: History) -> tuple[Floats, list[str]]:

@@ -32,8 +32,8 @@ def extract(*, tickers: Sequence[str], market: str, out: Path, data: Path | None
     Returns
     -------
     dict
-        ``market``, and by ticker ``sessions``, ``first_day``, ``last_day`` and ``sha256``, or ``skipped`` with the
-        reason.
+        ``market``, and by ticker ``sessions``, ``first_day``, ``last_day``, ``sha256`` and ``notes``, what was noticed
+        and left out, or ``skipped`` with the reason.
 
     Raises
     ------
@@ -61,6 +61,7 @@ def extract(*, tickers: Sequence[str], market: str, out: Path, data: Path | None
                 "first_day": day_of(int(history.day[0])),
                 "last_day": day_of(int(history.day[-1])),
                 "sha256": history.sha256,
+                "notes": list(history.notes),
             }
     return results.write(out, STEP, {"market": market, "tickers": found})
 

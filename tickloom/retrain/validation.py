@@ -1,6 +1,7 @@
 """Which tickers can be learned from, and why the others cannot."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ def validate(*, extracted: Path, market: str, out: Path, least: int = LEAST) -> 
     dict
         ``ok`` the tickers that go on, ``skipped`` by ticker the reason, and ``tickers`` what is known of those in
         ``ok``: among others ``missing_share`` of the exchange's sessions, ``still``, how many of the last closes did
-        not move, and ``behind``, sessions by which it ends before the newest of these. The same is in
+        not move, ``behind``, sessions by which it ends before the newest of these, and ``notes``, such as rows of dates
+        without a session, which ``extract`` left out. The same is in
         ``validation.json``, and in ``report.html`` for people.
     """
     found = results.read(extracted, extraction.STEP)
@@ -49,7 +51,7 @@ def validate(*, extracted: Path, market: str, out: Path, least: int = LEAST) -> 
             continue
         valid[ticker] = history
     newest = max((int(it.day[-1]) for it in valid.values()), default=0)
-    tickers = {ticker: _about(history, newest) for ticker, history in valid.items()}
+    tickers = {ticker: _about(history, newest, found["tickers"][ticker].get("notes", ())) for ticker, history in valid.items()}
     facts = results.write(
         out, STEP, {"market": market, "least": least, "ok": list(tickers), "skipped": skipped, "tickers": tickers}
     )
@@ -65,8 +67,14 @@ def validate(*, extracted: Path, market: str, out: Path, least: int = LEAST) -> 
     return facts
 
 
-def _about(history: History, newest: int) -> Facts:
-    """Return what is known of bars that can be learned from; the gate judges how good they are."""
+def _about(history: History, newest: int, notes: Sequence[str]) -> Facts:
+    """Return what is known of bars that can be learned from; the gate judges how good they are.
+
+    Parameters
+    ----------
+    notes
+        What was noticed when they were extracted.
+    """
     sessions = session_table(history.market).day
     at = np.searchsorted(sessions, history.day[[0, -1]])
     moves = np.flatnonzero(np.diff(history.close))
@@ -79,5 +87,5 @@ def _about(history: History, newest: int) -> Facts:
         "missing_share": 1 - len(history) / int(at[1] - at[0] + 1),
         "still": len(history) - 2 - int(moves[-1]),
         "behind": int(np.searchsorted(sessions, newest) - at[1]),
-        "notes": list(history.notes),
+        "notes": list(dict.fromkeys([*notes, *history.notes])),
     }

@@ -13,6 +13,8 @@ from tickloom.sources.csvtext import Table
 from tickloom.sources.csvtimes import Times
 
 Label = Literal["start", "end"]
+KEPT = "kept, with the usual hours"
+"""Ends the note on dates without a session."""
 
 
 def is_daily(times: Times, sessions: SessionTable) -> bool:
@@ -36,7 +38,7 @@ def place_sessions(
         some = ", ".join(str(day_of(int(d))) for d in day[absent][:3])
         notes.append(
             f"{int(absent.sum())} dates are no session of {sessions.mic} ({some}{' …' if absent.sum() > 3 else ''}): "
-            "kept, with the usual hours"
+            f"{KEPT}"
         )
     return start, end, day
 

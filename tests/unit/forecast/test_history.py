@@ -64,6 +64,19 @@ def test_gaps_are_told_and_long_ones_refused():
     assert len(History.of_bars(many, most_gap=30)) == 270
 
 
+def test_rows_of_days_on_which_the_exchange_is_closed_are_left_out_and_named():
+    made = history(300)
+    whole = bars(made)
+    saturday = whole.frame.iloc[[100]].assign(day=next(int(it) for it in made.day if (it + 3) % 7 == 4) + 1)
+    frame = pd.concat([whole.frame, saturday]).sort_values("day", ignore_index=True)
+    day = day_of(int(saturday["day"].iloc[0]))
+    assert day.isoweekday() == 6
+    note = f"1 date is no session of {made.market} ({day}): kept, with the usual hours"
+    found = History.of_bars(BarFrame(made.ticker, made.market, "1d", frame, notes=(note,)))
+    assert found.notes == (f"1 row of a date without a session of {made.market} ({day}): left out",)
+    assert found.sha256 == made.sha256
+
+
 def test_prices_that_cannot_be():
     made = history(300)
     with pytest.raises(TickloomError, match=r"all 300 closes are 7; a price that never moves"):

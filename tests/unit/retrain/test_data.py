@@ -36,6 +36,20 @@ def test_real_bars_are_extracted(tmp_path, market_data):
     assert {it["sessions"] for it in found["tickers"].values()} == {6084}
 
 
+def test_a_row_of_a_saturday_is_left_out_and_said_by_the_validation(tmp_path):
+    data = write_csv(tmp_path / "data", "AAPL")
+    table = pd.read_csv(data / "AAPL.csv")
+    friday = table.index[pd.to_datetime(table["Date"]).dt.day_of_week == 4][50]
+    row = table.loc[[friday]].assign(Date=str((pd.Timestamp(table["Date"][friday]) + pd.Timedelta(days=1)).date()))
+    pd.concat([table, row]).sort_values("Date").to_csv(data / "AAPL.csv", index=False)
+    out = tmp_path / "out"
+    steps.extract(tickers=["AAPL"], market=MARKET, out=out / "extract", data=data)
+    valid = steps.validate(extracted=out / "extract", market=MARKET, out=out / "validate")
+    said = f"1 row of a date without a session of {MARKET} ({row['Date'].iloc[0]}): left out"
+    assert (valid["tickers"]["AAPL"]["sessions"], valid["tickers"]["AAPL"]["notes"]) == (SESSIONS, [said])
+    assert said in (out / "validate" / "report.html").read_text()
+
+
 def test_what_cannot_be_learned_from_is_skipped_and_others_go_on(tmp_path):
     data = write_csv(tmp_path / "data", "AAPL")
     write_csv(data, "MSFT", 700)
