@@ -22,6 +22,7 @@ from tickloom.cli.forecasting import (
     installed,
     market_of,
     model_options,
+    naming,
     orderly,
 )
 from tickloom.cli.options import AsJson, Dates, FileTicker, Market
@@ -119,7 +120,8 @@ def evaluate(
     for file in files:
         name = ticker or ticker_of(file)
         rules: dict[str, Any] = {"dates": dates, "most_gap": max_gap, "allow_jumps": allow_jumps}
-        histories.append(from_file(file, market=market_of(name, market), ticker=name, column=column, **rules))
+        with naming("--max-gap", "--allow-jumps"):
+            histories.append(from_file(file, market=market_of(name, market), ticker=name, column=column, **rules))
     if protocol is not None:
         for history in histories:
             task(protocol, history)  # refuses before the first fit

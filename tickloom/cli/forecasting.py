@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 Ticker = Annotated[str, typer.Argument(help="Ticker, such as ATW.")]
 Data = Annotated[
     Path | None,
-    typer.Option(help="CSV file of daily bars, or the folder of a StreamJob's lake; default the store's daily bars."),
+    typer.Option(
+        help="CSV file of daily bars, folder of files TICKER.csv, or a StreamJob's lake; default the store's daily bars."
+    ),
 ]
 Column = Annotated[str | None, typer.Option(help="Column of the closes, where the file has many.")]
 MaxGap = Annotated[int, typer.Option(min=0, help="Sessions in a row that may be missing.")]
@@ -123,6 +125,18 @@ def market_of(ticker: str, market: str | None) -> str:
     return known.exchange if known is not None else "XNYS"
 
 
+@contextmanager
+def naming(*options: str) -> Iterator[None]:
+    """Say in a refusal of doubtful prices with which option of the verb they would be taken, where it has one."""
+    from tickloom.forecast.history import DoubtfulError
+
+    try:
+        yield
+    except DoubtfulError as error:
+        named = any(f"({it})" in error.option for it in options)
+        raise TickloomError(f"{error}, or {error.option}" if named else str(error)) from None
+
+
 def history(
     ticker: str,
     data: Path | None,
@@ -133,35 +147,66 @@ def history(
     home: Path | None,
     max_gap: int,
     allow_jumps: bool,
+    options: Sequence[str] = ("--max-gap", "--allow-jumps"),
 ) -> "History":
-    """Return the history that was asked for; what is noticed in it is logged."""
+    """Return the history that was asked for; what is noticed in it is logged.
+
+    Parameters
+    ----------
+    data
+        A file, a folder of files ``TICKER.csv``, or a lake; None is the store.
+    options
+        Those of the verb that have doubtful prices taken.
+
+    Raises
+    ------
+    TickloomError
+        There is none, or it cannot be learned from.
+    """
     from tickloom.forecast import histories
-    from tickloom.sources.csvfile import ticker_of
 
     rules: dict[str, Any] = {"most_gap": max_gap, "allow_jumps": allow_jumps}
     market = market_of(ticker, market)
-    if data is None:
-        from tickloom.local.addresses import cassandra_address
-        from tickloom.settings import settings
-        from tickloom.store.connect import connect
+    with naming(*options):
+        if data is None:
+            return _from_store(ticker, market, home, rules)
+        if data.is_dir() and any(data.glob("market=*")):
+            return histories.from_lake(data, ticker, market, **rules)
+        file = _file_of(ticker, data, column)
+        return histories.from_file(file, market=market, ticker=ticker, column=column, dates=cast(Any, dates), **rules)
 
-        try:
-            address = cassandra_address(home)
-        except TickloomError as error:
-            raise TickloomError(f"{error}, or give a file of prices with --data") from None
-        session = connect(address, settings().keyspace)
-        try:
-            found = histories.from_store(session, ticker, market, **rules)
-        finally:
-            session.cluster.shutdown()
-    elif data.is_dir():
-        found = histories.from_lake(data, ticker, market, **rules)
-    else:
-        if ticker_of(data) != ticker and column is None:
-            typer.echo(f"{data.name}: its prices are taken for those of {ticker}", err=True)
-        order = cast(Any, dates)
-        found = histories.from_file(data, market=market, ticker=ticker, column=column, dates=order, **rules)
-    return found
+
+def _from_store(ticker: str, market: str, home: Path | None, rules: dict[str, Any]) -> "History":
+    from tickloom.forecast import histories
+    from tickloom.local.addresses import cassandra_address
+    from tickloom.settings import settings
+    from tickloom.store.connect import connect
+
+    try:
+        address = cassandra_address(home)
+    except TickloomError as error:
+        raise TickloomError(f"{error}, or give a file of prices with --data") from None
+    session = connect(address, settings().keyspace)
+    try:
+        return histories.from_store(session, ticker, market, **rules)
+    finally:
+        session.cluster.shutdown()
+
+
+def _file_of(ticker: str, data: Path, column: str | None) -> Path:
+    """Return the file that holds a ticker: the one that is named, or the ticker's own of a folder."""
+    from tickloom.sources.csvfile import ticker_of
+
+    if data.is_dir():
+        if not (data / f"{ticker}.csv").is_file():
+            raise TickloomError(
+                f"--data {data}: holds neither {ticker}.csv nor a StreamJob's lake (folders market=…); put the file "
+                "there, or name another folder"
+            )
+        return data / f"{ticker}.csv"
+    if ticker_of(data) != ticker and column is None:
+        typer.echo(f"{data.name}: its prices are taken for those of {ticker}", err=True)
+    return data
 
 
 def model_options(given: list[str] | None, models: Sequence[str], horizon: int) -> dict[str, dict[str, Any]]:

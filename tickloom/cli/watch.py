@@ -56,6 +56,11 @@ def watch(
     asked = Policy.usual(cast(Any, rule)).rule
     question = Question(asked, features, reference, recent)
     before = None if facts is None or not facts.exists() else _read(facts)
+    if data is not None and not data.is_dir() and len(tickers) > 1:
+        raise TickloomError(
+            f"--data {data}: one file is of one ticker, and {', '.join(tickers)} are {len(tickers)}; name a folder with "
+            "a file TICKER.csv for each"
+        )
     place = market_of(tickers[0], market)
     if data is not None:
         found = look(_Files(data, place, home, max_gap), tickers, question, before)
@@ -69,7 +74,7 @@ def watch(
 
 
 class _Files:
-    """A file of one ticker's prices, or a lake; there is no ledger, and nobody's champion."""
+    """A file of one ticker's prices, a folder of such files, or a lake; there is no ledger, and nobody's champion."""
 
     def __init__(self, data: Path, market: str, home: Path | None, max_gap: int) -> None:
         self._data, self._rest = data, {"market": market, "home": home, "max_gap": max_gap}
@@ -77,7 +82,7 @@ class _Files:
     def history(self, ticker: str) -> "History":
         """Return the prices of the file."""
         rest = cast(Any, self._rest)
-        return history(ticker, self._data, column=None, dates="auto", allow_jumps=False, **rest)
+        return history(ticker, self._data, column=None, dates="auto", allow_jumps=False, options=("--max-gap",), **rest)
 
     def ledger(self, ticker: str) -> "tuple[Sequence[Forecast], Sequence[Score]]":
         """Return nothing."""

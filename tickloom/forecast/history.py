@@ -26,6 +26,20 @@ _SPLIT_LEAST = 0.4  # absolute log-return of a session below which no split is s
 _SPLIT_NEAR = 0.03  # how near to the log of a whole ratio it must be
 
 
+class DoubtfulError(TickloomError):
+    """Prices that are refused, and would be taken if somebody said so.
+
+    Attributes
+    ----------
+    option : str
+        How that is said on the command line, where a verb has the option.
+    """
+
+    def __init__(self, why: str, option: str) -> None:
+        super().__init__(why)
+        self.option = option
+
+
 @dataclass(frozen=True, eq=False)
 class History:
     """Bars of whole sessions, oldest first; all arrays have the length n.
@@ -94,8 +108,10 @@ class History:
         Raises
         ------
         TickloomError
-            The bars are not daily, a price is not above 0, all closes are the same, more than ``most_gap`` sessions
-            in a row are missing, or, without ``allow_jumps``, a close looks like a split that nobody has adjusted for.
+            The bars are not daily, a price is not above 0, or all closes are the same.
+        DoubtfulError
+            More than ``most_gap`` sessions in a row are missing, or, without ``allow_jumps``, a close looks like a
+            split that nobody has adjusted for.
         """
         name = f"{bars.ticker} ({origin})" if origin else bars.ticker
         if bars.interval != "1d":
@@ -189,9 +205,10 @@ def _check_gaps(name: str, history: History, most: int) -> list[str]:
     worst = int(missing.argmax())
     days = [day_of(int(history.day[it])) for it in (worst, worst + 1)]
     if missing[worst] > most:
-        raise TickloomError(
+        raise DoubtfulError(
             f"{name}: {missing[worst]} sessions are missing between {days[0]} and {days[1]}, more than {most}; "
-            "complete them, start after them, or allow them (--max-gap)"
+            "complete them, or start after them",
+            "allow them (--max-gap)",
         )
     return [f"{int(np.maximum(missing, 0).sum())} sessions are missing, at most {missing[worst]} in a row"]
 
@@ -205,7 +222,8 @@ def _check_splits(name: str, history: History) -> None:
         if abs(np.log(near / ratio)) < _SPLIT_NEAR:
             day = day_of(int(history.day[row + 1]))
             before, after = history.close[row], history.close[row + 1]
-            raise TickloomError(
+            raise DoubtfulError(
                 f"{name}: the close goes from {before:g} to {after:g} on {day}, which looks like a split of {near:g} "
-                "that nobody adjusted for; load adjusted prices, or say that it is real (--allow-jumps)"
+                "that nobody adjusted for; load adjusted prices",
+                "say that it is real (--allow-jumps)",
             )

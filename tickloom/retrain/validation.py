@@ -51,7 +51,9 @@ def validate(*, extracted: Path, market: str, out: Path, least: int = LEAST) -> 
             continue
         valid[ticker] = history
     newest = max((int(it.day[-1]) for it in valid.values()), default=0)
-    tickers = {ticker: _about(history, newest, found["tickers"][ticker].get("notes", ())) for ticker, history in valid.items()}
+    tickers = {
+        ticker: _about(history, newest, found["tickers"][ticker].get("notes", ())) for ticker, history in valid.items()
+    }
     facts = results.write(
         out, STEP, {"market": market, "least": least, "ok": list(tickers), "skipped": skipped, "tickers": tickers}
     )
