@@ -21,7 +21,7 @@ Ticker = Annotated[str, typer.Argument(help="Ticker, such as ATW.")]
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="CSV file of daily bars, folder of files TICKER.csv, or a StreamJob's lake; default the store's daily bars."
+        help="CSV file of daily bars, folder of TICKER.csv files, or a StreamJob's lake; default the store's bars."
     ),
 ]
 Column = Annotated[str | None, typer.Option(help="Column of the closes, where the file has many.")]

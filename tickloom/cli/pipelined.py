@@ -25,8 +25,8 @@ def show(done: "Finished", called: str, seconds: float, as_json: bool) -> None:
     if as_json:
         told = {
             "run": called, "succeeded": done.succeeded, "why": done.why, "seconds": round(seconds, 3), "rows": rows,
-            "counts": done.facts.get("counts", {}), "report": str(done.report) if done.report else None,
-            "log": str(done.log),
+            "counts": done.facts.get("counts", {}), "warnings": done.facts.get("warnings", []),
+            "report": str(done.report) if done.report else None, "log": str(done.log),
         }  # fmt: skip
         typer.echo(json.dumps(told))
         return
@@ -38,4 +38,6 @@ def show(done: "Finished", called: str, seconds: float, as_json: bool) -> None:
         for row in rows:
             table.add_row(*(str(row.get(it) or "–") for it in ("ticker", "model", "outcome", "verdict", "why")))
         Console(markup=False).print(table)
+    for warning in done.facts.get("warnings", []):
+        typer.echo(warning)
     typer.echo(f"{called}: {seconds:.0f} s" + (f"; report: {done.report}" if done.report else ""))

@@ -58,8 +58,8 @@ def watch(
     before = None if facts is None or not facts.exists() else _read(facts)
     if data is not None and not data.is_dir() and len(tickers) > 1:
         raise TickloomError(
-            f"--data {data}: one file is of one ticker, and {', '.join(tickers)} are {len(tickers)}; name a folder with "
-            "a file TICKER.csv for each"
+            f"--data {data}: one file is of one ticker, and {', '.join(tickers)} are {len(tickers)}; name a folder "
+            "with a file TICKER.csv for each"
         )
     place = market_of(tickers[0], market)
     if data is not None:

@@ -10,7 +10,7 @@ import tickloom
 from tickloom.files import write_whole
 from tickloom.forecast import lineage
 from tickloom.forecast.plain import plain
-from tickloom.retrain import pages, results
+from tickloom.retrain import age, pages, results
 from tickloom.retrain.results import Facts
 
 STEP = "report"
@@ -33,7 +33,7 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str,
     dict
         ``rows``, one for each ticker and model: ``outcome`` (``registered``, ``passed``, ``refused``, ``judged`` where
         nothing was trained, ``failed``, ``unfinished`` or ``skipped``), ``why`` and figures; ``skipped`` by ticker;
-        ``failed``, a list; and ``counts`` by outcome.
+        ``failed``, a list; ``warnings``, sentences on tickers whose prices ended long ago; and ``counts`` by outcome.
     """
     skipped: dict[str, str] = {}
     for it in parts:
@@ -54,13 +54,15 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str,
         if it.get("step") == "gate" and not it.get("failed")
         for row in it["checks"]
     ]
-    facts = results.write(out, STEP, {"rows": rows, "skipped": skipped, "failed": failed, "counts": counts})
+    found = {"rows": rows, "skipped": skipped, "failed": failed, "counts": counts, "warnings": _warnings(parts)}
+    facts = results.write(out, STEP, found)
     write_whole(out / FILE, json.dumps({**facts, "parts": plain([dict(it) for it in parts])}, indent=1) + "\n")
     pages.write(
         out,
         "Retraining",
         [
             ("The run", [{"what": name, "value": value} for name, value in _about(parts, about or {}).items()]),
+            ("Warnings", [{"warning": it} for it in facts["warnings"]]),
             ("What happened", facts["rows"]),
             ("Checks of the gate", checks),
             ("Fairness over tickers", list(fairness["checks"]) if fairness else []),
@@ -68,6 +70,18 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str,
         ],
     )
     return facts
+
+
+def _warnings(parts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what is to be said of the prices of tickers that go on; of a run that was broken off, of those known."""
+    checked: dict[str, Mapping[str, Any]] = {}
+    market = ""
+    for it in parts:
+        if it.get("step") in ("validate", "features", "split") and not it.get("failed"):
+            market = str(it.get("market", market))
+            checked |= {name: told.get("quality", told) for name, told in it.get("tickers", {}).items()}
+    known = {name: told for name, told in checked.items() if "last_day" in told}
+    return age.warnings(known, market) if known else []
 
 
 def _about(parts: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> dict[str, Any]:

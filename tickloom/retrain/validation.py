@@ -10,7 +10,7 @@ from tickloom.errors import TickloomError
 from tickloom.files import write_whole
 from tickloom.forecast.history import History
 from tickloom.market.sessions import day_of, session_table
-from tickloom.retrain import extraction, pages, results
+from tickloom.retrain import age, extraction, pages, results
 from tickloom.retrain.results import Facts
 from tickloom.retrain.usual import LEAST
 
@@ -33,7 +33,7 @@ def validate(*, extracted: Path, market: str, out: Path, least: int = LEAST) -> 
         ``ok``: among others ``missing_share`` of the exchange's sessions, ``still``, how many of the last closes did
         not move, ``behind``, sessions by which it ends before the newest of these, and ``notes``, such as rows of dates
         without a session, which ``extract`` left out. The same is in
-        ``validation.json``, and in ``report.html`` for people.
+        ``validation.json``, and in ``report.html`` for people, which also names tickers whose prices ended long ago.
     """
     found = results.read(extracted, extraction.STEP)
     skipped: dict[str, str] = {}
@@ -62,6 +62,7 @@ def validate(*, extracted: Path, market: str, out: Path, least: int = LEAST) -> 
         out,
         f"Data of {len(found['tickers'])} tickers on {market}",
         [
+            ("Warnings", [{"warning": it} for it in age.warnings(facts["tickers"], market)]),
             ("Can be learned from", [{"ticker": name, **it} for name, it in facts["tickers"].items()]),
             ("Skipped", [{"ticker": name, "why": why} for name, why in skipped.items()]),
         ],

@@ -1,6 +1,7 @@
 """From bars to the plan: what is skipped and why, and that nothing of the gate is learned from."""
 
 import json
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ from tests.unit.retrain.world import GATE, HORIZON, MARKET, SESSIONS, World, dou
 from tickloom.errors import TickloomError
 from tickloom.forecast import histories
 from tickloom.forecast.features import feature_frame
-from tickloom.retrain import extraction, steps
+from tickloom.market.sessions import days_of, session_table
+from tickloom.retrain import age, extraction, steps
 from tickloom.retrain.division import case
 
 
@@ -48,6 +50,30 @@ def test_a_row_of_a_saturday_is_left_out_and_said_by_the_validation(tmp_path):
     said = f"1 row of a date without a session of {MARKET} ({row['Date'].iloc[0]}): left out"
     assert (valid["tickers"]["AAPL"]["sessions"], valid["tickers"]["AAPL"]["notes"]) == (SESSIONS, [said])
     assert said in (out / "validate" / "report.html").read_text()
+
+
+def test_prices_that_ended_long_ago_are_named_and_learned_from(tmp_path):
+    out, data = tmp_path / "out", write_csv(tmp_path / "data", "AAPL")
+    table, days = pd.read_csv(data / "AAPL.csv"), session_table(MARKET).day
+    end = np.searchsorted(days, days_of(date(2020, 3, 2)), side="right")
+    old = days[end - len(table) : end].astype("datetime64[D]").astype(str)
+    table.assign(Date=old).to_csv(data / "AAPL.csv", index=False)
+    steps.extract(tickers=["AAPL"], market=MARKET, out=out / "extract", data=data)
+    valid = steps.validate(extracted=out / "extract", market=MARKET, out=out / "validate")
+    assert valid["ok"] == ["AAPL"]
+    said = "AAPL: its prices end on 2020-03-02, "
+    assert said in (out / "validate" / "report.html").read_text()
+    (warning,) = steps.report(parts=[valid], out=out / "report")["warnings"]
+    assert warning.startswith(said)
+    assert warning in (out / "report" / "report.html").read_text()
+
+
+def test_only_closed_sessions_count_for_the_age_of_prices():
+    last = {"A": {"last_day": "2024-03-28"}, "B": {"last_day": date(2024, 4, 1)}}  # Good Friday is no session
+    before, after = (datetime(2024, 4, 12, hour, tzinfo=UTC) for hour in (19, 21))
+    assert [age.passed(date(2024, 3, 28), MARKET, it) for it in (before, after)] == [9, 10]
+    assert age.warnings(last, MARKET, before) == []
+    assert age.warnings(last, MARKET, after) == ["A: its prices end on 2024-03-28, 10 sessions of XNYS ago"]
 
 
 def test_what_cannot_be_learned_from_is_skipped_and_others_go_on(tmp_path):
