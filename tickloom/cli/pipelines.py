@@ -250,10 +250,10 @@ def schedule(
 ) -> None:
     """Have Kubeflow start runs by the clock; by exchange days, drift or losses the operator does (spec.retrain)."""
     own_environment()
+    from pipelines.cron import check
     from pipelines.settings import read
 
-    if len(cron.split()) != 6:
-        raise TickloomError(f"--cron {cron!r} must have six fields, seconds first, such as '0 30 21 * * 1-5'")
+    check(cron)
     form = read(settings)
     given = _given(name, form, tickers, models, market, data, option, limit, arm, param, pool, gpus, mlflow)
     told = _kubeflow(host, namespace).schedule(
@@ -299,10 +299,18 @@ def _given(name: str, form: Any, *options: Any) -> dict[str, Any]:
         own |= known(pool).parameters(1 if gpus is None else gpus)
     elif gpus is not None:
         own["gpus"] = str(gpus)
-    return parameters(
+    found = parameters(
         _accepted(catalogue.build(name, form)), name, tickers=tickers, models=models, market=market, option=option,
         limit=limit, arm=arm, param=param, **own,
     )  # fmt: skip
+    if found.get("gpus", "0") != "0" and not (found.get("node_selector") or found.get("tolerations") or pool):
+        offered = found.get("accelerator", "nvidia.com/gpu")
+        typer.echo(
+            f"{found['gpus']} GPUs of any node that offers {offered} and has no taint; --pool, or --param "
+            "node_selector and tolerations, name a pool of nodes",
+            err=True,
+        )
+    return found
 
 
 def _accepted(pipeline: Any) -> dict[str, str]:

@@ -132,6 +132,16 @@ def test_a_run_is_submitted_and_the_same_pipeline_is_uploaded_once(kubeflow):
     assert given["node_selector"] == {"cloud.google.com/gke-spot": "true"}
 
 
+def test_gpus_without_a_pool_are_sent_and_it_is_said_where_they_may_be(kubeflow):
+    words = ("submit", "retrain", "--tickers", "AAPL", "--gpus", "2", "--json")
+    done = call(kubeflow, *words)
+    assert (done.returncode, json.loads(done.stdout)["name"][:7]) == (0, "retrain")
+    assert "2 GPUs of any node that offers nvidia.com/gpu and has no taint; --pool" in done.stderr
+    assert kubeflow.there["runs"][0]["runtime_config"]["parameters"]["gpus"] == "2"
+    named = call(kubeflow, *words, "--param", 'node_selector={"gpu": "l4"}')
+    assert (named.returncode, "GPUs of any node" in named.stderr) == (0, False)
+
+
 def test_pipelines_are_uploaded_without_a_run_and_once(kubeflow):
     done = call(kubeflow, "upload", "backfill", "evaluate-only", "--json")
     assert done.returncode == 0, done.stderr
@@ -193,6 +203,7 @@ def test_a_kubeflow_that_is_away_is_a_sentence(kubeflow):
         (("submit", "retrain", "--tickers", "AAPL", "--pool", "moon"), "pool 'moon' is unknown; known: gke"),
         (("submit", "retrain", "--tickers", "AAPL", "--param", "seed"), "must be NAME=VALUE, such as seed=7"),
         (("schedule", "retrain", "--cron", "0 5 * * *", "--tickers", "AAPL"), "must have six fields"),
+        (("schedule", "retrain", "--cron", "0 99 5 * * *", "--tickers", "AAPL"), "minute '99' must be *, 0 to 59"),
         (("run", "retrain", "--tickers", "AAPL"), "say --local to run retrain on this machine"),
     ],
 )
