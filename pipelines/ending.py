@@ -147,6 +147,19 @@ def settle(counts: Mapping[str, float]) -> None:
         raise TickloomError(f"{failed} of {all_of_them} models failed; the report says why, and the champions stay")
 
 
+def settle_features(facts: Mapping[str, Any]) -> None:
+    """Mark a run that made no features at all; where some tickers were skipped, it is the others' run.
+
+    Raises
+    ------
+    TickloomError
+        No ticker goes on.
+    """
+    if not facts.get("ok"):
+        why = "; ".join(f"{ticker}: {reason}" for ticker, reason in facts.get("skipped", {}).items())
+        raise TickloomError(f"no ticker has features: {why}")
+
+
 def copy(source: Path, target: str) -> None:
     """Give a page that a step wrote to Kubeflow, which draws it; of a step that made none, one that says so."""
     Path(target).parent.mkdir(parents=True, exist_ok=True)

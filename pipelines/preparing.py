@@ -9,12 +9,13 @@ from pipelines.placement import Placement
 
 @dataclass(frozen=True)
 class Prepared:
-    """Outputs of the first tasks: the digest of all bars, bars, checks, features."""
+    """Outputs of the first tasks: the digest of all bars, bars, checks, features, and what is told of these."""
 
     digest: Any
     bars: Any
     checked: Any
     frames: Any
+    told: Any
 
 
 def prepare(place: Placement, *, tickers: Any, market: Any, folder: Any, least: Any) -> Prepared:
@@ -40,7 +41,13 @@ def prepare(place: Placement, *, tickers: Any, market: Any, folder: Any, least: 
         cached=True,
         name="features",
     )
-    return Prepared(digest, bars.outputs["bars"], checked.outputs["checked"], frames.outputs["frames"])
+    return Prepared(
+        digest,
+        bars.outputs["bars"],
+        checked.outputs["checked"],
+        frames.outputs["frames"],
+        frames.outputs["Output"],
+    )
 
 
 @dataclass(frozen=True)

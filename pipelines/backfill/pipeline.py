@@ -31,6 +31,7 @@ def build(settings: Settings) -> Any:
         place = Placement(settings)
         last = place.small(ending.conclude(trigger=trigger, policy=policy), cached=False, name="conclude")
         with dsl.ExitHandler(last, name="backfill"):
-            prepare(place, tickers=tickers, market=market, folder=folder, least=least)
+            found = prepare(place, tickers=tickers, market=market, folder=folder, least=least)
+            place.small(ending.settle_features(features=found.told), cached=False, name="settle", retries=0)
 
     return backfill

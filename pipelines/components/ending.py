@@ -75,6 +75,16 @@ def settle(report: dict) -> None:
 
 
 @component
+def settle_features(features: dict) -> None:
+    """Fail where no ticker has features, so that the run is marked."""
+    from pipelines.ending import settle_features as check
+    from pipelines.runtime import told
+
+    with told("settle"):
+        check(features)
+
+
+@component
 def conclude(status: PipelineTaskFinalStatus, trigger: str, policy: str, page: Output[HTML]) -> None:
     """Say how the run ended; where it did not come to its report, write one of what it did."""
     from pipelines.ending import conclusion

@@ -19,8 +19,8 @@ def tell(facts: Mapping[str, Any]) -> None:
         typer.echo(f"{facts['step']:9} {what:16} {facts['state']}{took}{why}", err=True)
 
 
-def show(done: "Finished", called: str, seconds: float, as_json: bool) -> None:
-    """Print what became of each ticker and model."""
+def show(done: "Finished", called: str, seconds: float, as_json: bool, tickers: int) -> None:
+    """Print what became of each ticker and model, and in the last line how many of so many tickers were skipped."""
     rows = done.facts.get("rows", [])
     if as_json:
         told = {
@@ -40,4 +40,7 @@ def show(done: "Finished", called: str, seconds: float, as_json: bool) -> None:
         Console(markup=False).print(table)
     for warning in done.facts.get("warnings", []):
         typer.echo(warning)
-    typer.echo(f"{called}: {seconds:.0f} s" + (f"; report: {done.report}" if done.report else ""))
+    skipped = done.facts.get("skipped", {})
+    left_out = f"; SKIPPED {len(skipped)} of {tickers} tickers: {', '.join(skipped)}" if skipped else ""
+    page = f"; report: {done.report}" if done.report else ""
+    typer.echo(f"{called}: {seconds:.0f} s{left_out}{page}")

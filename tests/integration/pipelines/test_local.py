@@ -193,6 +193,16 @@ def test_features_are_made_anew(data, home):
     assert len(list((home / "pipelines" / "artifacts").glob("tickloom-backfill-*/features/frames/AAPL.parquet"))) == 1
 
 
+def test_a_backfill_of_a_file_that_cannot_be_read_says_so_and_alone_fails(data, home):
+    words = ("run", "backfill", "--local", "--data", data, "--home", home, "--param", "least=800")
+    some = pipelines(*words, "--tickers", "AAPL,JPM")
+    assert some.returncode == 0, some.stderr
+    assert "SKIPPED 1 of 2 tickers: JPM" in some.stdout.splitlines()[-1]
+    none = pipelines(*words, "--tickers", "JPM")
+    assert none.returncode == 1
+    assert "no ticker has features: JPM" in none.stderr.splitlines()[-1]
+
+
 def test_a_run_without_anything_to_learn_from_ends_with_the_reason_and_a_report(data, home):
     done = pipelines(
         "run",

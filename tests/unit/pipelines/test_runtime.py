@@ -180,6 +180,12 @@ def test_a_run_with_a_failed_model_is_marked():
         ending.settle({"registered": 2.0, "skipped": 1.0, "failed": 1.0})
 
 
+def test_a_run_that_made_features_of_no_ticker_is_marked():
+    ending.settle_features({"ok": ["AAPL"], "skipped": {"CVX": "cannot be read"}})
+    with pytest.raises(TickloomError, match="no ticker has features: CVX: cannot be read"):
+        ending.settle_features({"ok": [], "skipped": {"CVX": "cannot be read"}})
+
+
 def test_a_broken_run_still_has_a_report_of_what_it_did(journal, tmp_path):
     journal.mkdir(parents=True)
     (journal / "split.json").write_text(json.dumps({"step": "split", "skipped": {"X": "only 12 sessions"}}))
