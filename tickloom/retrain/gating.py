@@ -30,9 +30,12 @@ class Check:
     value : float or None
         None where it is not known.
     limit : float or None
+        The bound that decides; of two the one that is nearer to the value.
     passed : bool
     why : str
         A sentence.
+    wanted : str
+        What the value is to be: ``at most 50``, ``0.65 to 0.95``.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Check:
     limit: float | None
     passed: bool
     why: str
+    wanted: str
 
 
 def gate(
@@ -62,9 +66,9 @@ def gate(
     Returns
     -------
     dict
-        ``passed``; ``checks``, rows of ``name, value, limit, passed, why``; ``ratio`` and ``folds_ratio``, for fairness
-        over tickers; ``cutoffs``, their number, with ``first_cutoff`` and ``last_cutoff``; ``package_sha256`` of what
-        was checked.
+        ``passed``; ``checks``, rows of ``name, value, limit, passed, why, wanted``; ``ratio`` and ``folds_ratio``, for
+        fairness over tickers; ``cutoffs``, their number, with ``first_cutoff`` and ``last_cutoff``; ``package_sha256``
+        of what was checked.
 
     Raises
     ------
@@ -129,6 +133,7 @@ def fair(*, gates: Sequence[Mapping[str, Any]], out: Path, limits: Mapping[str, 
         of ``ticker`` and ``model`` that passed the gate and whose model is fair.
     """
     bounds = Limits.of(limits)
+    most = f"at most {bounds.fair_ratio:g}"
     checks: list[Check] = []
     for model in dict.fromkeys(str(it["model"]) for it in gates):
         mine = [it for it in gates if it["model"] == model]
@@ -141,11 +146,11 @@ def fair(*, gates: Sequence[Mapping[str, Any]], out: Path, limits: Mapping[str, 
         unknown = [str(it["ticker"]) for it in mine if it.get("ratio") is None]
         if unknown:
             why = f"{', '.join(unknown)}: not compared with the random walk"
-            checks.append(Check(model, None, bounds.fair_ratio, False, why))
+            checks.append(Check(model, None, bounds.fair_ratio, False, why, most))
             continue
         worst, ticker, where = max(known)
         why = f"{ticker} has {worst:.4f} times the random walk's error over {where}, the most of {len(mine)} tickers"
-        checks.append(Check(model, worst, bounds.fair_ratio, worst <= bounds.fair_ratio, why))
+        checks.append(Check(model, worst, bounds.fair_ratio, worst <= bounds.fair_ratio, why, most))
     passed = {it.name: it.passed for it in checks}
     allowed = [
         {"ticker": it["ticker"], "model": it["model"]} for it in gates if it["passed"] and passed[str(it["model"])]
@@ -154,21 +159,18 @@ def fair(*, gates: Sequence[Mapping[str, Any]], out: Path, limits: Mapping[str, 
 
 
 def _at_least(name: str, value: float | None, limit: float, what: str) -> Check:
+    wanted = f"at least {limit:g}"
     if value is None:
-        return Check(name, None, limit, False, "is not known")
-    return Check(
-        name,
-        value,
-        limit,
-        value >= limit,
-        f"{value:.4g} {what}; at least {limit:g} {'are' if value != 1 else 'is'} wanted",
-    )
+        return Check(name, None, limit, False, "is not known", wanted)
+    said = f"{value:.4g} {what}; {wanted} {'are' if value != 1 else 'is'} wanted"
+    return Check(name, value, limit, value >= limit, said, wanted)
 
 
 def _at_most(name: str, value: float | None, limit: float, what: str) -> Check:
+    wanted = f"at most {limit:g}"
     if value is None:
-        return Check(name, None, limit, False, "is not known")
-    return Check(name, value, limit, value <= limit, f"{value:.4g} {what}; at most {limit:g}")
+        return Check(name, None, limit, False, "is not known", wanted)
+    return Check(name, value, limit, value <= limit, f"{value:.4g} {what}; {wanted}", wanted)
 
 
 def _quality(found: Facts, bounds: Limits) -> Check:
@@ -183,36 +185,46 @@ def _quality(found: Facts, bounds: Limits) -> Check:
         if quality[name] > limits[name]
     ]
     said = "; ".join([*defects, *quality["notes"]]) or f"{quality['sessions']} sessions, nothing noticed"
-    return Check("data_quality", float(len(defects)), 0.0, not defects, said)
+    return Check("data_quality", float(len(defects)), 0.0, not defects, said, "no defect")
 
 
 def _naive(found: Facts, judged: Facts, bounds: Limits) -> Iterator[Check]:
     test = found["tests"][NAIVE]
     yield _test("naive_test", test, bounds.p_worse, "the random walk's")
     yield _at_most("naive_bound", found["ratios"][NAIVE], bounds.ratio, "times the random walk's error")
-    p_worse = judged["p_worse"]
+    p_worse, wanted = judged["p_worse"], "a verdict that is not worse"
     if judged["verdict"] == "worse":
-        yield Check("walk_forward", p_worse, bounds.p_worse, False, "worse than the random walk in the walk-forward")
+        said = "worse than the random walk in the walk-forward"
+        yield Check("walk_forward", p_worse, bounds.p_worse, False, said, wanted)
     else:
         said = f"{judged['verdict']} over {judged['cutoffs']} cutoffs of the walk-forward"
-        yield Check("walk_forward", p_worse, bounds.p_worse, True, said)
+        yield Check("walk_forward", p_worse, bounds.p_worse, True, said, wanted)
 
 
 def _champion(found: Facts, bounds: Limits) -> Check:
     champion = found["champion"]
-    version = f" (version {champion['version']})" if champion["version"] else ""
-    name = f"the champion's, {champion['model']}{version}"
+    if champion["version"] is None:
+        name = "the random walk's, which stands in for a champion"
+        return _test("champion_test", found["tests"][CHAMPION], bounds.p_worse, name)
+    name = f"the champion's, {champion['model']} (version {champion['version']})"
     if found["tests"][CHAMPION] is None and champion["why"]:
-        return Check("champion_test", None, bounds.p_worse, False, f"{name}: cannot be compared: {champion['why']}")
+        said = f"{name}: cannot be compared: {champion['why']}"
+        return Check("champion_test", None, bounds.p_worse, False, said, _p_value(bounds.p_worse))
     return _test("champion_test", found["tests"][CHAMPION], bounds.p_worse, name)
 
 
 def _test(name: str, test: Facts | None, level: float, whose: str) -> Check:
     if test is None:
-        return Check(name, None, level, False, f"too few cutoffs to compare losses with {whose}")
+        return Check(name, None, level, False, f"too few cutoffs to compare losses with {whose}", _p_value(level))
     worse = test["p_worse"] < level
     said = "higher than" if worse else "not higher than"
-    return Check(name, test["p_worse"], level, not worse, f"losses are {said} {whose} by a one-sided test")
+    return Check(
+        name, test["p_worse"], level, not worse, f"by a one-sided test losses are {said} {whose}", _p_value(level)
+    )
+
+
+def _p_value(level: float) -> str:
+    return f"a p-value of at least {level:g}"
 
 
 def _coverage(found: Facts, compared: Path, evaluated: Path, model: str, bounds: Limits) -> Iterator[Check]:
@@ -228,14 +240,14 @@ def _coverage(found: Facts, compared: Path, evaluated: Path, model: str, bounds:
         shares = _held(ConformalResiduals.load(place), first)
     for level in (80, 95):
         low, high = limits[f"coverage_{level}_low"], limits[f"coverage_{level}_high"]
+        wanted = f"{low:g} to {high:g}"
         share = shares.get(f"{level}")
         if share is None:
-            yield Check(f"coverage_{level}", None, low, False, why)
+            yield Check(f"coverage_{level}", None, low, False, why, wanted)
             continue
         said = f"{share:.1%} of {len(first)} outcomes lie in the {level} % interval; {low:.0%} to {high:.0%} are wanted"
-        # the bound that is nearer is the one that is told
         limit = low if share < level / 100 else high
-        yield Check(f"coverage_{level}", share, limit, low <= share <= high, said)
+        yield Check(f"coverage_{level}", share, limit, low <= share <= high, said, wanted)
 
 
 def _held(errors: ConformalResiduals, first: pd.DataFrame) -> dict[str, float]:

@@ -15,6 +15,8 @@ from tickloom.retrain.results import Facts
 
 STEP = "report"
 FILE = "report.json"
+_SHOWN = ("name", "value", "wanted", "passed", "why")
+"""Of a check; its limit alone does not tell in which direction it holds."""
 
 
 def report(*, parts: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str, Any] | None = None) -> Facts:
@@ -49,7 +51,7 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str,
     for row in rows:
         counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
     checks = [
-        {"ticker": it["ticker"], "model": it["model"], **row}
+        {"ticker": it["ticker"], "model": it["model"], **_shown(row)}
         for it in parts
         if it.get("step") == "gate" and not it.get("failed")
         for row in it["checks"]
@@ -65,11 +67,15 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str,
             ("Warnings", [{"warning": it} for it in facts["warnings"]]),
             ("What happened", facts["rows"]),
             ("Checks of the gate", checks),
-            ("Fairness over tickers", list(fairness["checks"]) if fairness else []),
+            ("Fairness over tickers", [_shown(it) for it in fairness["checks"]] if fairness else []),
             ("Failed", [{name: it.get(name) for name in ("step", "ticker", "model", "failed")} for it in failed]),
         ],
     )
     return facts
+
+
+def _shown(check: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: check[name] for name in _SHOWN if name in check}
 
 
 def _warnings(parts: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -120,9 +126,16 @@ def _row(
         "last_day": mine.get("train", {}).get("last_day"),
         "ratio_to_naive": gate.get("ratio") if gate else None,
         "cutoffs": gate.get("cutoffs") if gate else None,
-        "champion": gate["champion"]["model"] if gate else None,
+        "champion": _champion(gate["champion"]) if gate else None,
         "version": registered.get("version") if registered else None,
     }
+
+
+def _champion(champion: Mapping[str, Any]) -> str:
+    """Return which version serves, or that none does yet."""
+    if champion.get("version") is None:
+        return "no champion yet: the random walk stands in"
+    return f"{champion['model']} version {champion['version']}"
 
 
 def _outcome(

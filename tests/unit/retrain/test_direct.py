@@ -52,7 +52,16 @@ def test_each_ticker_and_model_has_its_end(done):
     assert sum(told["counts"].values()) == len(told["rows"]) == 6
     page = (out / "report" / "report.html").read_text()
     assert all(it in page for it in ("AAPL", "MSFT", "CVX", "JPM", "naive_bound", "300 sessions", "direct"))
+    assert "<th>wanted</th>" in page
+    assert "<th>limit</th>" not in page
     assert json.loads((out / "report" / "report.json").read_text())["rows"] == told["rows"]
+
+
+def test_before_the_first_registration_there_is_no_champion_and_it_is_said(done):
+    told, _, out = done
+    said = "no champion yet: the random walk stands in"
+    assert row(told, "MSFT", "ar1")["champion"] == said
+    assert said in (out / "report" / "report.html").read_text()
 
 
 def test_challengers_are_registered_and_champions_stay(done):

@@ -51,7 +51,12 @@ def test_a_better_challenger_passes_every_check(world, mlflow):
         "data_quality", "sessions", "naive_test", "naive_bound", "walk_forward", "champion_test", "coverage_80",
         "coverage_95", "latency_ms", "megabytes",
     ]  # fmt: skip
-    assert all(set(it) == {"name", "value", "limit", "passed", "why"} for it in gated["checks"])
+    assert all(set(it) == {"name", "value", "limit", "passed", "why", "wanted"} for it in gated["checks"])
+    wanted = {it["name"]: it["wanted"] for it in gated["checks"]}
+    assert [wanted[it] for it in ("sessions", "megabytes", "naive_test", "coverage_95")] == [
+        "at least 40", "at most 50", "a p-value of at least 0.05", "0.85 to 1",
+    ]  # fmt: skip
+    assert "the random walk's, which stands in for a champion" in gated["checks"][5]["why"]
 
 
 def test_an_equal_challenger_passes(world, mlflow):
