@@ -34,6 +34,8 @@ def attempt(
 ) -> dict[str, Any]:
     """Do a step and return its facts, which it writes to ``out``; they also go to the journal.
 
+    Who follows the run is told that the step is done, or what its facts have as ``ended``, and their ``remark``.
+
     Parameters
     ----------
     step
@@ -69,7 +71,8 @@ def attempt(
                 raise
             facts = {"step": step, **what, "failed": str(error)}
         else:
-            tell(called, "done", seconds=round(time.monotonic() - begun, 3), **what)
+            said = {"why": facts["remark"]} if facts.get("remark") else {}
+            tell(called, facts.get("ended", "done"), seconds=round(time.monotonic() - begun, 3), **said, **what)
     if "failed" in facts:  # else the step itself has written its result
         write_whole(folder / RESULT, json.dumps(facts, indent=1) + "\n")
     keep(called, facts)

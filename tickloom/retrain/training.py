@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,8 @@ def train(
     -------
     dict
         What was learned from what: ``sessions``, ``last_day``, ``data_sha256`` of the sessions that were learned from,
-        ``extracted_sha256`` of all, ``package_sha256``, ``options``, ``seed``, ``seconds``, ``tuning``, and ``epochs``
-        of a network.
+        ``extracted_sha256`` of all, ``package_sha256``, ``options``, ``seed``, ``seconds``, ``tuning``, and of a
+        network ``epochs``, and ``remark`` where it went on from a checkpoint.
     """
     found = case(ticker, extracted, plan, market)
     chosen = results.read(tuned, tuning.STEP)
@@ -56,7 +56,8 @@ def train(
         )
     made = of_options(model, found.horizon, chosen["options"], checkpoint=checkpoint, device=device)
     begin = time.monotonic()
-    made.fit(found.learned, seed=seed)
+    first: list[float] = []
+    made.fit(found.learned, seed=seed, progress=lambda _, figures: first.append(figures.get("epoch", 1)))
     seconds = time.monotonic() - begin
     manifest = Manifest.of(made, found.learned, seed=seed)
     shutil.rmtree(out / package.MODEL, ignore_errors=True)  # of an earlier attempt, perhaps of another model
@@ -79,8 +80,16 @@ def train(
             "seconds": seconds,
             "tuning": {name: chosen[name] for name in ("trials", "deflated_sharpe", "why")},
             "epochs": made.epochs if isinstance(made, Network) else [],
+            "remark": _resumed(made, first),
         },
     )
+
+
+def _resumed(made: Model, told: Sequence[float]) -> str | None:
+    """Return where a network's training went on, from the epochs that were told of."""
+    if not isinstance(made, Network) or not told or told[0] <= 1:
+        return None
+    return f"resumed from a checkpoint at epoch {told[0]:g} of at most {made.recipe.epochs}"
 
 
 def of_options(

@@ -67,7 +67,7 @@ def tune(
     dict
         ``options``; ``trials``, how many ended, ``pruned`` of them; ``best``, its number; ``value``, its mean squared
         error of log-returns as a multiple of the random walk's; ``sharpes`` of all trials, and ``deflated_sharpe`` of
-        the best; ``why`` where nothing was tuned.
+        the best; ``why`` where nothing was tuned, and ``ended``, in two words, where nothing was asked for.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def tune(
     }  # fmt: skip
     folds = folds_of(found, model) if trials else []
     if not trials:
-        facts["why"] = "no trials were asked for"
+        facts |= {"why": "no trials were asked for", "ended": "not asked for"}
     elif not spaces.usual(model, given):
         facts["why"] = f"{model} has no options to try"
     elif not folds:

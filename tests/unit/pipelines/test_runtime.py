@@ -56,6 +56,15 @@ def test_a_step_is_done_and_its_facts_are_kept(steps, journal, tmp_path, capsys)
     assert [it["state"] for it in said] == ["begins", "done"]
 
 
+def test_what_was_not_asked_for_or_went_on_from_a_checkpoint_is_told(steps, tmp_path, capsys):
+    steps.tune = lambda **_: {"step": "tune", "ended": "not asked for"}
+    steps.train = lambda **_: {"step": "train", "remark": "resumed from a checkpoint at epoch 4 of at most 9"}
+    for name in ("tune", "train"):
+        runtime.attempt(name, str(tmp_path / name), **PAIR)
+    said = [json.loads(it.removeprefix(runtime.MARK)) for it in capsys.readouterr().out.splitlines()]
+    assert [(it["state"], it.get("why", "")[:7]) for it in said[1::2]] == [("not asked for", ""), ("done", "resumed")]
+
+
 def test_a_forgiven_failure_is_a_result_and_what_follows_is_left_out(steps, tmp_path):
     steps.tune, steps.train = fails, writes
     first, second = str(tmp_path / "tune"), str(tmp_path / "train")

@@ -59,7 +59,7 @@ def test_a_training_that_was_killed_ends_with_the_same_model(data, tmp_path):
     whole, killed = (World(tmp_path / name).prepared(["AAPL"], data) for name in ("whole", "killed"))
     for it in (whole, killed):
         it.tuned("AAPL", "lstm", options=LONG)
-    whole.trained("AAPL", "lstm", seed=5)
+    uninterrupted = whole.trained("AAPL", "lstm", seed=5)
     states = tmp_path / "states"
     script = (
         "import sys; from pathlib import Path; from tests.unit.retrain.world import World\n"
@@ -79,9 +79,12 @@ def test_a_training_that_was_killed_ends_with_the_same_model(data, tmp_path):
     (state,) = states.glob("*.pt")
     from tickloom.forecast import checkpoint
 
-    assert 0 < len(checkpoint.read(state)["epochs"]) < LONG["epochs"]
+    saved = len(checkpoint.read(state)["epochs"])
+    assert 0 < saved < LONG["epochs"]
     found = killed.trained("AAPL", "lstm", seed=5, checkpoint=states)
     assert len(found["epochs"]) == LONG["epochs"]
+    assert found["remark"] == f"resumed from a checkpoint at epoch {saved + 1} of at most {LONG['epochs']}"
+    assert uninterrupted["remark"] is None
     one, other = (forecasts(it, "AAPL", "lstm") for it in (whole, killed))
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
     assert np.abs(one).max() > 1e-4  # and they are forecasts
