@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.runtime import attempt, failure, journal, known, result, whole
+from pipelines.runtime import attempt, failure, journal, keep_page, known, page_of, result, whole
 from tickloom.errors import TickloomError
 
 PAGE, TOLD = "report.html", "report.json"
@@ -24,6 +24,8 @@ def of_pair(folders: Sequence[str], gate: Mapping[str, Any]) -> list[dict[str, A
     if failed is not None:
         return [known(failed)]
     found = [result(it) for it in folders]
+    for folder, facts in zip(folders, found, strict=True):
+        keep_page(facts, folder)  # of an evaluation that was taken from the cache, too
     return [*(known(brief(it)) for it in found if it["step"] in _TOLD), known(gate)]
 
 
@@ -101,12 +103,18 @@ def register_all(
 def report_all(parts: Sequence[Mapping[str, Any]], out: str, page: str) -> dict[str, Any]:
     """Write the report of a run, also into the journal, and return how many pairs came to which end."""
     folder = journal()
+    parts = [{**it, "page": page_of(it)} if _has_page(it, folder) else it for it in parts]
     facts = attempt("report", out, parts=parts, about={"run": folder.name} if folder is not None else None)
     copy(Path(out) / PAGE, page)
     if folder is not None:
         for name in (PAGE, TOLD):
             shutil.copyfile(Path(out) / name, folder / name)
     return {"rows": facts["rows"], "counts": facts["counts"]}
+
+
+def _has_page(facts: Mapping[str, Any], folder: Path | None) -> bool:
+    judged = facts.get("step") == "evaluate" and "failed" not in facts
+    return judged and folder is not None and (folder / page_of(facts)).is_file()
 
 
 def conclusion(state: str, message: str, trigger: str, policy: str, page: str) -> None:

@@ -5,6 +5,7 @@ Nothing here knows Kubeflow; the functions of ``pipelines.components`` run in po
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,7 @@ def attempt(
     if "failed" in facts:  # else the step itself has written its result
         write_whole(folder / RESULT, json.dumps(facts, indent=1) + "\n")
     keep(called, facts)
+    keep_page(facts, folder)
     found: dict[str, Any] = known(facts)
     return found
 
@@ -135,6 +137,19 @@ def keep(called: str, facts: Mapping[str, Any]) -> None:
     if folder is not None:
         name = "-".join([called, *(str(facts[it]) for it in ("ticker", "model") if it in facts)])
         write_whole(folder / f"{name}.json", json.dumps(facts) + "\n")
+
+
+def page_of(facts: Mapping[str, Any]) -> str:
+    """Return the name of a walk-forward's page in the journal."""
+    return f"evaluate-{facts['ticker']}-{facts['model']}.html"
+
+
+def keep_page(facts: Mapping[str, Any], out: str | Path) -> None:
+    """Put the page of a walk-forward into the journal, beside the report that names it."""
+    folder = journal()
+    if folder is not None and facts.get("step") == "evaluate" and facts.get("report"):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(Path(out) / str(facts["report"]), folder / page_of(facts))
 
 
 def checkpoint(kind: str, *parts: str) -> Path | None:

@@ -122,7 +122,9 @@ def _pair(
         step = "train"
         parts.append(steps.train(**of, **bars, **learned, out=place[step], checkpoint=checkpoint, device=device))
         step = "evaluate"
-        parts.append(steps.evaluate(**of, **bars, **learned, out=place[step]))
+        judged = steps.evaluate(**of, **bars, **learned, out=place[step])
+        page = f"../{step}/{place[step].name}/{judged['report']}" if judged["report"] else None
+        parts.append({**judged, "page": page})
         step = "compare"
         parts.append(steps.compare(**of, **bars, trained=place["train"], out=place[step], mlflow=mlflow))
         step = "gate"

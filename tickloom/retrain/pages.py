@@ -8,6 +8,14 @@ from typing import Any
 from tickloom.files import write_whole
 
 FILE = "report.html"
+
+
+class Link(str):
+    """The place of another page, relative to this one."""
+
+    __slots__ = ()
+
+
 Rows = Sequence[Mapping[str, Any]]
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#1b1f23}"
@@ -45,6 +53,8 @@ def _cell(value: Any) -> str:
         return f"<td class={'yes' if value else 'no'}>{'yes' if value else 'no'}</td>"
     if isinstance(value, float):
         return f"<td>{value:.5g}</td>"
+    if isinstance(value, Link):
+        return f"<td><a href='{html.escape(value, quote=True)}'>{html.escape(value)}</a></td>"
     if isinstance(value, list | tuple):
         value = "; ".join(str(it) for it in value)
     return f"<td>{'' if value is None else html.escape(str(value))}</td>"

@@ -26,7 +26,8 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str,
     ----------
     parts
         What steps returned; and ``{"step", "ticker", "model", "failed": reason}`` for those that failed, with ticker
-        and model where they are of one.
+        and model where they are of one. ``page`` of an ``evaluate`` is the place of the walk-forward's page, relative
+        to ``out``.
     about
         What else is told of the run, such as its name.
 
@@ -65,13 +66,17 @@ def report(*, parts: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str,
         [
             ("The run", [{"what": name, "value": value} for name, value in _about(parts, about or {}).items()]),
             ("Warnings", [{"warning": it} for it in facts["warnings"]]),
-            ("What happened", facts["rows"]),
+            ("What happened", [_linked(it) for it in facts["rows"]]),
             ("Checks of the gate", checks),
             ("Fairness over tickers", [_shown(it) for it in fairness["checks"]] if fairness else []),
             ("Failed", [{name: it.get(name) for name in ("step", "ticker", "model", "failed")} for it in failed]),
         ],
     )
     return facts
+
+
+def _linked(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: pages.Link(it) if name == "walk_forward" and it else it for name, it in row.items()}
 
 
 def _shown(check: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,6 +127,7 @@ def _row(
         "outcome": outcome,
         "why": why,
         "verdict": mine.get("evaluate", {}).get("verdict"),
+        "walk_forward": mine.get("evaluate", {}).get("page"),
         "sessions": mine.get("train", {}).get("sessions"),
         "last_day": mine.get("train", {}).get("last_day"),
         "ratio_to_naive": gate.get("ratio") if gate else None,

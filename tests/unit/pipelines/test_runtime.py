@@ -189,6 +189,19 @@ def test_a_run_with_a_failed_model_is_marked():
         ending.settle({"registered": 2.0, "skipped": 1.0, "failed": 1.0})
 
 
+def test_the_report_links_the_page_of_each_walk_forward(journal, tmp_path):
+    judged = tmp_path / "judged"
+    judged.mkdir()
+    (judged / "report.html").write_text("the walk-forward")
+    facts = {"step": "evaluate", **PAIR, "verdict": "worse", "report": "report.html"}
+    (judged / runtime.RESULT).write_text(json.dumps(facts))
+    parts = ending.of_pair([str(judged)], {"step": "gate", **PAIR, "failed": "no"})
+    ending.report_all([{"step": "train", **PAIR}, parts[0]], str(tmp_path / "out"), str(tmp_path / "page"))
+    page = (journal / ending.PAGE).read_text()
+    assert "<a href='evaluate-AAPL-ridge.html'>" in page
+    assert (journal / "evaluate-AAPL-ridge.html").read_text() == "the walk-forward"
+
+
 def test_a_run_that_made_features_of_no_ticker_is_marked():
     ending.settle_features({"ok": ["AAPL"], "skipped": {"CVX": "cannot be read"}})
     with pytest.raises(TickloomError, match="no ticker has features: CVX: cannot be read"):

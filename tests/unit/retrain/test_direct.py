@@ -52,6 +52,10 @@ def test_each_ticker_and_model_has_its_end(done):
     assert sum(told["counts"].values()) == len(told["rows"]) == 6
     page = (out / "report" / "report.html").read_text()
     assert all(it in page for it in ("AAPL", "MSFT", "CVX", "JPM", "naive_bound", "300 sessions", "direct"))
+    linked = row(told, "MSFT", "ar1")["walk_forward"]
+    assert f"<a href='{linked}'>" in page
+    assert "ar1" in (out / "report" / linked).read_text()
+    assert row(told, "MSFT", "lstm").get("walk_forward") is None
     assert "<th>wanted</th>" in page
     assert "<th>limit</th>" not in page
     assert json.loads((out / "report" / "report.json").read_text())["rows"] == told["rows"]
