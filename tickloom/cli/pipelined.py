@@ -1,7 +1,7 @@
 """How ``tickloom pipelines run`` tells of a run: a line for each step, and a table in the end."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,8 +19,29 @@ def tell(facts: Mapping[str, Any]) -> None:
         typer.echo(f"{facts['step']:9} {what:16} {facts['state']}{took}{why}", err=True)
 
 
-def show(done: "Finished", called: str, seconds: float, as_json: bool, tickers: int) -> None:
-    """Print what became of each ticker and model, and in the last line how many of so many tickers were skipped."""
+def following(rows: Sequence[Mapping[str, Any]], market: str) -> list[str]:
+    """Return for each model of which a version was registered what makes that version an arm of an experiment."""
+    registered = [it for it in rows if it["outcome"] == "registered"]
+    found = []
+    for model in dict.fromkeys(str(it["model"]) for it in registered):
+        named = [str(it["alias"]) for it in registered if it["model"] == model and it.get("alias")]
+        arm = named[0].removeprefix("challenger-") if named else model
+        how = "" if named else f"`tickloom experiment arm {arm} --market {market} --model {model}`, then "
+        found.append(
+            f"next for {model}: {how}`tickloom experiment start FILE`, which has an arm {arm} for challenger-{arm} "
+            "(docs/promotion.md)"
+        )
+    return found
+
+
+def show(done: "Finished", called: str, seconds: float, as_json: bool, given: Mapping[str, Any]) -> None:
+    """Print what became of each ticker and model, what comes next, and in the last line which tickers were skipped.
+
+    Parameters
+    ----------
+    given
+        Parameters of the run.
+    """
     rows = done.facts.get("rows", [])
     if as_json:
         told = {
@@ -40,7 +61,9 @@ def show(done: "Finished", called: str, seconds: float, as_json: bool, tickers: 
         Console(markup=False).print(table)
     for warning in done.facts.get("warnings", []):
         typer.echo(warning)
+    for line in following(rows, given["market"]):
+        typer.echo(line)
     skipped = done.facts.get("skipped", {})
-    left_out = f"; SKIPPED {len(skipped)} of {tickers} tickers: {', '.join(skipped)}" if skipped else ""
+    left_out = f"; SKIPPED {len(skipped)} of {len(given['tickers'])} tickers: {', '.join(skipped)}" if skipped else ""
     page = f"; report: {done.report}" if done.report else ""
     typer.echo(f"{called}: {seconds:.0f} s{left_out}{page}")

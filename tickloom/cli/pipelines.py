@@ -151,7 +151,7 @@ def run(
     called = f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
     with _store(home, needed=not data):
         done = here.run(pipeline, given, folder, called, cache=cache, tell=tell)
-    show(done, called, time.monotonic() - begun, as_json, len(given["tickers"]))
+    show(done, called, time.monotonic() - begun, as_json, given)
     if not done.succeeded:
         raise TickloomError(f"{done.why}; all that was said: {done.log}")
 

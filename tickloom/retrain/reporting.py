@@ -134,6 +134,7 @@ def _row(
         "cutoffs": gate.get("cutoffs") if gate else None,
         "champion": _champion(gate["champion"]) if gate else None,
         "version": registered.get("version") if registered else None,
+        "alias": registered.get("alias") if registered else None,
     }
 
 
