@@ -147,7 +147,8 @@ def _closed(bars: BarFrame) -> npt.NDArray[np.bool_]:
     table = session_table(bars.market)
     days = bars.frame["day"].to_numpy(np.int32)
     known = (days >= table.day[0]) & (days <= table.day[-1])
-    return known & (table.index_of_day(days) < 0)
+    absent: npt.NDArray[np.bool_] = known & (table.index_of_day(days) < 0)
+    return absent
 
 
 def _said_of_closed(bars: BarFrame, closed: npt.NDArray[np.bool_]) -> list[str]:
