@@ -140,8 +140,8 @@ spec:
       name: tickloom-retrain
       models: [lstm, ridge]
       horizon: 5
-      folds: 2
-      test: 250
+      folds: 4
+      test: 125
       gate: 60
       trials: 20
       seed: 0

@@ -54,8 +54,8 @@ class Pipeline(Model):
         ("lstm", "ridge"), min_length=1, max_length=16, description="Models that are trained for each ticker."
     )
     horizon: int = Field(5, ge=1, le=60, description="Sessions ahead that are forecast.")
-    folds: int = Field(2, ge=1, le=50, description="Folds of the walk-forward evaluation.")
-    test: int = Field(250, ge=10, le=2000, description="Sessions of each fold's test.")
+    folds: int = Field(4, ge=1, le=50, description="Folds of the walk-forward evaluation.")
+    test: int = Field(125, ge=10, le=2000, description="Sessions of each fold's test.")
     gate: int = Field(60, ge=5, le=1000, description="Last sessions that are held back for the gate.")
     trials: int = Field(0, ge=0, le=1000, description="Trials of tuning for each ticker and model; 0 takes defaults.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of training and tuning.")
