@@ -29,6 +29,7 @@ PROFILES = {
     "dev": ("values-dev.yaml",),
     "prod": ("values-prod.yaml",),
     "gpu": ("values-prod.yaml", "values-gpu.yaml"),
+    "retrain": ("values-dev.yaml", "values-retrain.yaml"),
 }
 SOURCES = [
     {"name": "always", "kind": "gbm", "tickers": ["AAPL"]},

@@ -89,6 +89,24 @@ def test_files_are_synchronised_to_a_volume_that_the_process_runs_from(charts):
             assert "/opt/tickloom/app/.process" in after["container"]["command"][2]
 
 
+def test_the_watch_runs_in_an_image_that_the_profile_retrain_builds(charts):
+    added = {it["path"]: it["value"] for it in PROFILES["retrain"]["patches"]}
+    artifact = added.pop("/build/artifacts/-")
+    assert (ROOT / artifact["docker"]["dockerfile"]).is_file()
+    file = ROOT / added.pop("/deploy/helm/releases/0/valuesFiles/-")
+    assert file.is_file()
+
+    image = Image(artifact["image"], "built/retrain", "t1")
+    templates = {path.removeprefix("/deploy/helm/releases/0/setValueTemplates/"): it for path, it in added.items()}
+    values = nested({key: skaffolding.fill(it, image.variables) for key, it in templates.items()})
+    for under in ("values-dev.yaml", "values-prod.yaml"):
+        rendered = charts.render("tickloom", values, (under, file.name))
+        (clock,) = (it for it in rendered if it["kind"] == "CronJob" and "watch" in it["metadata"]["name"])
+        (container,) = clock["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        assert container["image"] == image.name
+        assert "http://ml-pipeline.kubeflow.svc:8888" in yaml.safe_dump_all(rendered)
+
+
 def test_without_sync_no_shell_runs(charts):
     text = charts.text("tickloom", {}, ("values-dev.yaml",))
     assert ".process" not in text
