@@ -11,7 +11,7 @@ import structlog
 from tickloom.errors import TickloomError
 from tickloom.market.sessions import day_of, session_table
 from tickloom.sources.csvfile import BarFrame
-from tickloom.sources.csvspans import KEPT
+from tickloom.sources.csvspans import USUAL
 
 _log = structlog.get_logger()
 Floats = npt.NDArray[np.float64]
@@ -122,7 +122,7 @@ class History:
         days = frame["day"].to_numpy(np.int32)
         made = cls(bars.ticker, bars.market, days, opened, high, low, close, volume, origin)
         left_out = len(bars.frame) - len(frame) - int(closed.sum())
-        heard = [it for it in bars.notes if not (closed.any() and it.endswith(KEPT))]
+        heard = [it for it in bars.notes if not (closed.any() and it.endswith(USUAL))]
         notes = [*heard, *_said_of_closed(bars, closed)]
         notes += [f"{left_out} sessions without a close are left out"] if left_out else []
         _check_prices(name, made)

@@ -13,7 +13,7 @@ from tickloom.sources.csvtext import Table
 from tickloom.sources.csvtimes import Times
 
 Label = Literal["start", "end"]
-KEPT = "kept, with the usual hours"
+USUAL = "placed at the usual hours"
 """Ends the note on dates without a session."""
 
 
@@ -38,7 +38,7 @@ def place_sessions(
         some = ", ".join(str(day_of(int(d))) for d in day[absent][:3])
         notes.append(
             f"{int(absent.sum())} dates are no session of {sessions.mic} ({some}{' …' if absent.sum() > 3 else ''}): "
-            f"{KEPT}"
+            f"{USUAL}"
         )
     return start, end, day
 

@@ -71,7 +71,7 @@ def test_rows_of_days_on_which_the_exchange_is_closed_are_left_out_and_named():
     frame = pd.concat([whole.frame, saturday]).sort_values("day", ignore_index=True)
     day = day_of(int(saturday["day"].iloc[0]))
     assert day.isoweekday() == 6
-    note = f"1 date is no session of {made.market} ({day}): kept, with the usual hours"
+    note = f"1 date is no session of {made.market} ({day}): placed at the usual hours"
     found = History.of_bars(BarFrame(made.ticker, made.market, "1d", frame, notes=(note,)))
     assert found.notes == (f"1 row of a date without a session of {made.market} ({day}): left out",)
     assert found.sha256 == made.sha256

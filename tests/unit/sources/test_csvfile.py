@@ -260,7 +260,7 @@ def test_rows_without_prices_are_left_out_and_said(file):
 def test_a_date_without_session_keeps_the_usual_hours(file):
     bars = read_bars(file("Date,Close\n2024-03-08,1\n2024-03-09,2\n2024-07-04,3\n"))
     assert bars.frame["end_us"].tolist()[1:] == [us("2024-03-09T21:00:00+00:00"), us("2024-07-04T20:00:00+00:00")]
-    assert bars.notes[1:] == ("2 dates are no session of XNYS (2024-03-09, 2024-07-04): kept, with the usual hours",)
+    assert bars.notes[1:] == ("2 dates are no session of XNYS (2024-03-09, 2024-07-04): placed at the usual hours",)
 
 
 def test_daily_stamps_of_yahoo_are_local_midnights(file):
