@@ -22,8 +22,8 @@ from tickloom.errors import TickloomError
 PARALLEL = 2
 """Pairs that ``kfp.local`` has at work at the same time."""
 Tell = Callable[[Mapping[str, Any]], None]
-SETTINGS = Settings(retries=1, train_retries=2, backoff_s=1)
-"""What a pipeline is compiled with for this machine."""
+SETTINGS = Settings(retries=1, train_retries=2, backoff_s=1, cassandra_secret=None)
+"""What a pipeline is compiled with for this machine, on which a login is the user's own."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from kfp import kubernetes
 
-from pipelines.runtime import RUN, WORK
+from pipelines.runtime import LOGIN, RUN, WORK
 from pipelines.settings import MOUNT, Settings
 
 CREDENTIALS = "/etc/tickloom/cassandra"
@@ -84,8 +84,9 @@ class Placement:
     def store(self, task: Any) -> Any:
         """Give a task the address of Cassandra and who one is there."""
         self._addresses(task, {"cassandra": "TICKLOOM_CASSANDRA", "keyspace": "TICKLOOM_KEYSPACE"})
-        kubernetes.use_secret_as_volume(task, self.settings.cassandra_secret, CREDENTIALS, optional=True)
-        task.set_env_variable("TICKLOOM_CASSANDRA_CREDENTIALS", CREDENTIALS)
+        if self.settings.cassandra_secret:
+            kubernetes.use_secret_as_volume(task, self.settings.cassandra_secret, CREDENTIALS, optional=True)
+            task.set_env_variable(LOGIN, CREDENTIALS)
         return task
 
     def _addresses(self, task: Any, keys: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from tickloom.files import write_whole
 
 WORK, RUN = "TICKLOOM_RETRAIN_WORK", "TICKLOOM_RETRAIN_RUN"
 """Variables: a folder that outlives a step's process, and the name of the run."""
+LOGIN = "TICKLOOM_CASSANDRA_CREDENTIALS"
 MARK = "tickloom-step "
 """Begins a line of standard output that tells of a step; JSON follows."""
 RESULT = "result.json"
@@ -54,6 +55,7 @@ def attempt(
         What the step takes.
     """
     follow()
+    _forget_empty_login()
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     what: dict[str, Any] = {name: inputs[name] for name in ("ticker", "model") if name in inputs}
@@ -80,6 +82,13 @@ def attempt(
     keep_page(facts, folder)
     found: dict[str, Any] = known(facts)
     return found
+
+
+def _forget_empty_login() -> None:
+    """Come to Cassandra without a login where the Secret, which may be missing, has put nothing into its folder."""
+    folder = os.environ.get(LOGIN)
+    if folder and Path(folder).is_dir() and not any(Path(folder).iterdir()):
+        del os.environ[LOGIN]
 
 
 def failure(folders: Sequence[str]) -> dict[str, Any] | None:

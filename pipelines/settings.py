@@ -30,8 +30,9 @@ class Settings(Model):
     mlflow_secret: ObjectName = Field(
         "tickloom-mlflow", description="Secret with `username` and `password` for MLflow; may be missing."
     )
-    cassandra_secret: ObjectName = Field(
-        "tickloom-cassandra", description="Secret as TICKLOOM_CASSANDRA_CREDENTIALS wants it; may be missing."
+    cassandra_secret: ObjectName | None = Field(
+        "tickloom-cassandra",
+        description="Secret as TICKLOOM_CASSANDRA_CREDENTIALS wants it; may be missing. null: none is mounted.",
     )
     volume: ObjectName | None = Field(
         None,

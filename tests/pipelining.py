@@ -11,10 +11,11 @@ ROOT = Path(__file__).parents[1]
 
 
 def require_environment():
-    """Skip where there is no environment with kfp."""
+    """Return the Python of the environment with kfp; skip where there is none."""
     folder = Path(os.environ.get("TICKLOOM_PIPELINES") or Path(sys.prefix).with_name(".venv-pipelines"))
     if not (folder / "bin" / "python").is_file():
         pytest.skip(f"{folder} does not hold kfp: `make setup-pipelines` makes it")
+    return folder / "bin" / "python"
 
 
 def pipelines(*words, env=None, timeout=900):

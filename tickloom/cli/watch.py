@@ -136,8 +136,7 @@ def _print(found: "Facts") -> None:
             ticker,
             str(it.looked or "–"),
             "–" if it.trained is None else f"{it.trained}, {it.sessions} sessions ago",
-            f"since {it.drift.id}" if it.drift.found else "no",
-            f"since {it.loss.id}" if it.loss.found else "no",
+            *(f"since {one.id}" if one.found else "–" if it.problem else "no" for one in (it.drift, it.loss)),
             "–" if it.loss.ratio is None else f"{it.loss.ratio:.2f} of {it.loss.sessions}",
             ", ".join(f"{name} {day}" for name, day in it.alarms.items()) or "–",
         )

@@ -1,6 +1,7 @@
 """What the compiled pipelines promise a cluster: read from the files that Kubeflow takes."""
 
 import json
+import subprocess
 
 import pytest
 import yaml
@@ -42,6 +43,16 @@ def compiled():
 @pytest.fixture(scope="module")
 def retrain(compiled):
     return compiled["retrain"]
+
+
+def test_on_one_machine_a_login_of_a_cluster_is_not_looked_for():
+    code = """
+from pipelines import catalogue, local
+for name in ("retrain", "backfill", "evaluate-only"):
+    assert "TICKLOOM_CASSANDRA_CREDENTIALS" not in str(catalogue.build(name, local.SETTINGS).pipeline_spec), name
+"""
+    done = subprocess.run([require_environment(), "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def parameter(name):

@@ -39,6 +39,19 @@ def writes(*, out, ticker, model, value=1):
 PAIR = {"ticker": "AAPL", "model": "ridge"}
 
 
+@pytest.mark.parametrize(("files", "kept"), [((), False), (("username", "password"), True), (("ca.crt",), True)])
+def test_a_secret_that_is_missing_is_no_login(steps, monkeypatch, tmp_path, files, kept):
+    folder = tmp_path / "login"
+    folder.mkdir()
+    for name in files:
+        (folder / name).write_text("it")
+    monkeypatch.setenv(runtime.LOGIN, str(folder))
+    found = []
+    steps.extract = lambda *, out: found.append(runtime.os.environ.get(runtime.LOGIN)) or {"step": "extract"}
+    runtime.attempt("extract", str(tmp_path / "out"))
+    assert found == [str(folder) if kept else None]
+
+
 def test_each_step_is_where_it_is_looked_for():
     from tickloom.retrain import steps as all_of_them
 
