@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.runtime import attempt, failure, journal, keep_page, known, page_of, result, whole
+from pipelines.runtime import attempt, failure, journal, keep_page, known, page_of, result, whole, why_skipped
 from tickloom.errors import TickloomError
 
 PAGE, TOLD = "report.html", "report.json"
@@ -164,8 +164,7 @@ def settle_features(facts: Mapping[str, Any]) -> None:
         No ticker goes on.
     """
     if not facts.get("ok"):
-        why = "; ".join(f"{ticker}: {reason}" for ticker, reason in facts.get("skipped", {}).items())
-        raise TickloomError(f"no ticker has features: {why}")
+        raise TickloomError(f"no ticker has features: {why_skipped(facts)}")
 
 
 def copy(source: Path, target: str) -> None:

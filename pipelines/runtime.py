@@ -235,14 +235,18 @@ def pairs(
     if len(set(models)) < len(models):
         raise TickloomError(f"models: {', '.join(models)}: name each once")
     if not facts["ok"]:
-        why = "; ".join(f"{ticker}: {reason}" for ticker, reason in facts["skipped"].items())
-        raise TickloomError(f"no ticker can be learned from: {why}")
+        raise TickloomError(f"no ticker can be learned from: {why_skipped(facts)}")
     own = {model: json.dumps(whole(options.get(model, {})), sort_keys=True) for model in models}
     return [
         {"ticker": ticker, "model": model, "options": own[model], "digest": digest}
         for ticker in facts["ok"]
         for model in models
     ]
+
+
+def why_skipped(facts: Mapping[str, Any]) -> str:
+    """Return the reason of each ticker that a step left out."""
+    return "; ".join(f"{ticker}: {reason}" for ticker, reason in facts.get("skipped", {}).items())
 
 
 def measured(facts: Mapping[str, Any], metrics: Any) -> None:

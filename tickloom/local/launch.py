@@ -120,8 +120,7 @@ def _uninterrupted() -> Iterator[None]:
         yield  # no handler runs here
         return
     came: list[int] = []
-    before = {it: signal.getsignal(it) for it in (signal.SIGINT, signal.SIGTERM)}
-    held = {it: handler for it, handler in before.items() if callable(handler)}
+    held = {it: does for it in (signal.SIGINT, signal.SIGTERM) if callable(does := signal.getsignal(it))}
     try:
         for number in held:
             signal.signal(number, lambda one, _frame: came.append(one))

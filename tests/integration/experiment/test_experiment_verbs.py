@@ -182,7 +182,7 @@ def test_sigterm_ends_the_judge_while_it_opens_and_while_it_looks(after_s):
     time.sleep(after_s)  # while it opens what it needs, and while it looks
     assert judge.poll() is None, judge.stdout.read()
     judge.send_signal(signal.SIGTERM)
-    assert judge.wait(30) == 0
+    assert judge.wait(10) == 0
 
 
 def test_a_judge_without_a_store_ends_with_a_sentence(monkeypatch):

@@ -55,8 +55,12 @@ def test_regimes_are_thirds_of_each_ticker(long):
 def test_crps_prefers_the_forecast_that_knows_more_and_is_scoringrules(long):
     found = quantile_scores(long).set_index(["unique_id", "model", "h"])
     assert (found.xs("seer", level="model")["crps"] < found.xs("random_walk", level="model")["crps"]).all()
+    np.testing.assert_allclose(found["crps"], 2 * found["pinball"])
 
     mine = long[(long["unique_id"] == "T1") & (long["model"] == "seer") & (long["h"] == 1)].dropna(subset="lo-80")
+    by_hand = scoringrules.quantile_score(mine["y"].to_numpy(), mine["lo-95"].to_numpy(), 0.025)
+    lower = (0.975 * (mine["lo-95"] - mine["y"])).where(mine["y"] < mine["lo-95"], 0.025 * (mine["y"] - mine["lo-95"]))
+    np.testing.assert_allclose(by_hand, lower)
     names, shares = ["lo-95", "lo-80", "y_hat", "hi-80", "hi-95"], np.array([0.025, 0.1, 0.5, 0.9, 0.975])
     base = mine["y_cutoff"].to_numpy()
     outcome, quantiles = mine["y"].to_numpy() / base, mine[names].to_numpy() / base[:, None]
